@@ -1,0 +1,1 @@
+"""Tollhouse: a pass-through gateway for AI and observability APIs."""
