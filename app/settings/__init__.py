@@ -1,0 +1,1 @@
+"""What the operator meant: the file read, checked whole, and told as plain frozen values."""

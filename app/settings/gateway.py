@@ -1,0 +1,71 @@
+"""What the operator meant, as plain frozen values: references resolved, defaults filled in.
+
+Everything a worker needs to know about the file stands here; the shape of the file itself is in
+`models.py`. Whatever may hold a secret is a `SecretStr`, so that printing any of these values shows stars.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long an exchange may wait for the upstream, in seconds; `total_s` None sets no end."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 600.0
+    idle_s: float = 600.0
+    total_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTarget:
+    """Where a URL route leads, taken apart once so that nothing is rebuilt or re-quoted per request."""
+
+    scheme: str
+    """`http` or `https`."""
+    host: str
+    """Name or address to connect to: IDNA-encoded, an IPv6 address without brackets."""
+    port: int
+    authority: str
+    """Value of the Host field: the host, with `:port` where that is not the scheme's default."""
+    path: str
+    """As written, "" when there is none; may hold `{name}`."""
+    query: SecretStr
+    """As written, without "?", "" when there is none; often holds a credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of `pass_through_endpoints`."""
+
+    place: str
+    """Where it stands in the file: `general_settings.pass_through_endpoints[2]`."""
+    path: str
+    """As written; may hold `{name}`, which matches one segment."""
+    target: HttpTarget
+    methods: tuple[str, ...]
+    include_subpath: bool
+    forward_headers: bool | tuple[str, ...]
+    """True, False, or lower-case names and globs."""
+    headers: tuple[tuple[str, SecretStr], ...]
+    """As to be sent: the Langfuse pair is one `Authorization: Basic`, `litellm_user_api_key` is left out."""
+    default_query_params: tuple[tuple[str, SecretStr], ...]
+    """Decoded names and values, as written in the file."""
+    timeouts: Timeouts
+    error_format: str
+    """`openai`, `anthropic`, `google`, `bedrock`, `cohere` or `langfuse`."""
+    auth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The whole file, checked."""
+
+    routes: tuple[Route, ...]
+    master_key: SecretStr | None
+    max_request_bytes: int | None
+    """None sets no limit."""
+    warnings: tuple[str, ...]
+    """Ready sentences for the log at start; none holds a secret."""
