@@ -1,0 +1,1 @@
+"""Door to ledger: real gunicorn between a raw client and a scripted upstream."""

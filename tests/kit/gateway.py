@@ -1,0 +1,173 @@
+"""The real gateway: `gunicorn wsgi:app` from the repository root, its words kept in files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.kit.client import Answer, Client
+
+ROOT = Path(__file__).parents[2]
+START_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 15.0
+LINE_DEADLINE_S = 5.0
+POLL_S = 0.01
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T | None], deadline_s: float, what: str) -> T:
+    """Return what `look` gives as soon as it gives something; the kit's one place that polls."""
+    end = time.monotonic() + deadline_s
+    while True:
+        found = look()
+        if found is not None and found is not False:
+            return found
+        assert time.monotonic() < end, f"{what}: not within {deadline_s} s"
+        time.sleep(POLL_S)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Gateway:
+    """One gateway process tree; started by `start`, ended by `stop`."""
+
+    def __init__(self, folder: Path, config: str, environ: Mapping[str, str], workers: int = 2) -> None:
+        self.port = free_port()
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config_path = folder / "config.yaml"
+        self.config_path.write_text(config, encoding="utf-8")
+        self._clients: list[Client] = []
+        self._environ = {
+            **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TMPDIR")},
+            "PORT": str(self.port),
+            "CONFIG_FILE_PATH": str(self.config_path),
+            "DATA_DIR": str(folder / "var"),
+            "WEB_CONCURRENCY": str(workers),
+            "LOG_FORMAT": "json",
+            "LOG_LEVEL": "DEBUG",
+            "HOME": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **environ,
+        }
+
+    def start(self) -> Gateway:
+        """Start and wait until /health/liveliness answers 200."""
+        with self._path("stdout").open("wb") as out, self._path("stderr").open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "wsgi:app"],
+                cwd=ROOT, env=self._environ, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        try:
+            eventually(self._is_live, START_DEADLINE_S, "the gateway answers")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End by SIGTERM; the end must be clean: status 0 and no traceback in all the gateway said."""
+        self.close_clients()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        assert status == 0, f"the gateway ended with status {status}: {self.words()[-2000:]!r}"
+        assert b"Traceback" not in self.words(), self.words().partition(b"Traceback")[2][:4000].decode()
+
+    def client(self, receive_buffer_bytes: int | None = None) -> Client:
+        """Return a new connection, closed with the test at the latest."""
+        self._clients.append(Client(self.port, receive_buffer_bytes))
+        return self._clients[-1]
+
+    def ask(
+        self, method: str, target: str, fields: Iterable[tuple[str, str]] = (), body: bytes | None = None
+    ) -> Answer:
+        """Return the answer to a well-formed request on a connection of its own."""
+        return self.client().ask(method, target, fields, body)
+
+    def close_clients(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
+    def words(self) -> bytes:
+        """Return all that the gateway has written to stdout and stderr."""
+        return self._path("stdout").read_bytes() + self._path("stderr").read_bytes()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the JSON lines of stdout; a line that is no JSON object fails."""
+        *lines, _unfinished = self._path("stdout").read_bytes().split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def exchanges(self, request_id: str) -> list[dict[str, Any]]:
+        """Return the exchange lines with that request id, waiting for the first."""
+
+        def look() -> list[dict[str, Any]]:
+            lines = (line for line in self.records() if line.get("event") == "exchange")
+            return [line for line in lines if line["request_id"] == request_id]
+
+        return eventually(lambda: look() or None, LINE_DEADLINE_S, f"exchange line of {request_id}")
+
+    def exchange(self, request_id: str) -> dict[str, Any]:
+        """Return the one exchange line with that request id."""
+        (line,) = self.exchanges(request_id)
+        return line
+
+    def exchange_of_path(self, path: str) -> dict[str, Any]:
+        """Return the one exchange line of a path used once: for clients that saw no answer."""
+
+        def look() -> dict[str, Any] | None:
+            lines = [
+                line
+                for line in self.records()
+                if line.get("path") == path and line.get("event") == "exchange"
+            ]
+            assert len(lines) < 2
+            return lines[0] if lines else None
+
+        return eventually(look, LINE_DEADLINE_S, f"exchange line of {path}")
+
+    def worker_pids(self) -> list[int]:
+        """Return the process ids of the workers (Linux)."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def high_water_kib(self) -> int:
+        """Return the workers' highest resident size so far (VmHWM), summed."""
+        return sum(_status_kib(pid, "VmHWM") for pid in self.worker_pids())
+
+    def _path(self, stream: str) -> Path:
+        return self.folder / f"{stream}.log"
+
+    def _is_live(self) -> bool:
+        assert self.process.poll() is None, f"the gateway ended at start: {self.words().decode()}"
+        try:
+            return self.ask("GET", "/health/liveliness").status == 200
+        except OSError:
+            return False
+        finally:
+            self.close_clients()
+
+
+def _status_kib(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1])
+    raise LookupError(name)
