@@ -6,6 +6,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
@@ -41,6 +42,14 @@ class Child:
             return self._lines.get(timeout=within_s)
         except queue.Empty:
             return "{}"
+
+    def line_with(self, text: str, within_s: float) -> str:
+        """The next line that holds `text`, passing over those before it; empty when none came in time."""
+        deadline = time.monotonic() + within_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if text in (line := self.next_line(left_s)):
+                return line
+        return ""
 
     def printed(self, wait_s: float = 0.0) -> list[str]:
         """The lines it printed since last asked, waiting up to `wait_s` for the first."""

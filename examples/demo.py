@@ -20,8 +20,10 @@ from examples.children import Child, running
 from examples.sending import sending
 from examples.showing import as_typed, receive, show, show_seen
 
+HEALTH = "/health/liveliness"
 READY_WITHIN_S = 30.0
 SEEN_WITHIN_S = 5.0
+LOGGED_WITHIN_S = 1.0
 WORDS_SHOWN = 25
 
 
@@ -61,7 +63,8 @@ def visit(port: str, once: bool) -> int:
         with running([sys.executable, "-m", "gunicorn", "wsgi:app"], gateway_environ(port, upstream)) as gateway:
             wait_until_ready(gateway, port)
             address = f"http://localhost:{port}"
-            show(f"gateway   {address}  (config/demo.yaml)", f"upstream  {upstream}  (examples/standin.py)")
+            show(*(line for line in gateway.printed() if HEALTH not in line))
+            show("", f"gateway   {address}  (config/demo.yaml)", f"upstream  {upstream}  (examples/standin.py)")
             right = [walk(number, call, address, standin, gateway) for number, call in enumerate(CALLS, 1)]
             show("", f"{sum(right)} of {len(CALLS)} answers were right.")
             if not once:
@@ -96,7 +99,7 @@ def wait_until_ready(gateway: Child, port: str) -> None:
 def is_live(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("GET", "/health/liveliness")
+        connection.request("GET", HEALTH)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -107,13 +110,12 @@ def is_live(port: int) -> bool:
 def walk(number: int, call: Call, address: str, standin: Child, gateway: Child) -> bool:
     """Send one call and show it from all sides; True when the answer was right."""
     show("", f"--- {number}. {call.title}", "", as_typed(call, address))
-    gateway.printed()
     started = time.monotonic()
     with sending(call, address) as lines:
         seen = json.loads(standin.next_line(SEEN_WITHIN_S))
         show_seen(seen)
         answer = receive(lines, started)
-    show("", "The gateway's log:", *("  " + line for line in gateway.printed(wait_s=1)))
+    show("", "The gateway's log:", "  " + gateway.line_with(call.path, LOGGED_WITHIN_S))
     faults = call.faults(answer)
     if seen.get("body") != call.body:
         faults.append("the upstream did not see the body as it was sent")

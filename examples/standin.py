@@ -79,6 +79,8 @@ class Visit(BaseHTTPRequestHandler):
     server: StandIn
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "stand-in", ""
+    # Head and body are two small writes: Nagle would hold the second for the client's delayed ACK, 40 ms.
+    disable_nagle_algorithm = True
     answers: ClassVar[dict[str, Callable[[Any], Answer]]] = {}
 
     def do_POST(self) -> None:
@@ -137,10 +139,10 @@ class Visit(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for event in answer.events:
+        for number, event in enumerate(answer.events):
+            time.sleep(self.server.pause_s if number else 0)
             frame = f"data: {event}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(frame), frame))
-            time.sleep(self.server.pause_s)
         self.wfile.write(b"0\r\n\r\n")
 
 
