@@ -4,7 +4,7 @@ Everything a worker needs to know about the file stands here; the shape of the f
 `models.py`. Whatever may hold a secret is a `SecretStr`, so that printing any of these values shows stars.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
@@ -30,8 +30,8 @@ class HttpTarget:
     port: int
     authority: str
     """Value of the Host field: the host, with `:port` where that is not the scheme's default."""
-    path: str
-    """As written, "" when there is none; may hold `{name}`."""
+    path: str = field(repr=False)
+    """As written, "" when there is none; may hold `{name}`, and at some upstreams a credential."""
     query: SecretStr
     """As written, without "?", "" when there is none; often holds a credential."""
 
