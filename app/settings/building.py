@@ -1,0 +1,86 @@
+"""From a sound file to the gateway it describes."""
+
+from base64 import b64encode
+
+from pydantic import SecretStr
+
+from app.settings import fields, gateway, models
+from app.settings.problems import spelled
+from app.settings.understanding import ROUTES
+
+_MB = 1024 * 1024
+
+
+def build(file: models.ConfigFile, warnings: tuple[str, ...]) -> gateway.Gateway:
+    """Return the gateway; the file must have passed every check."""
+    general = file.general_settings
+    megabytes = general.max_request_size_mb
+    return gateway.Gateway(
+        routes=tuple(route(index, endpoint) for index, endpoint in enumerate(general.pass_through_endpoints)),
+        master_key=general.master_key,
+        max_request_bytes=None if megabytes is None else max(1, int(megabytes * _MB)),
+        warnings=warnings,
+    )
+
+
+def route(index: int, endpoint: models.PassThroughEndpoint) -> gateway.Route:
+    """Return the route that the entry of this index describes."""
+    assert isinstance(endpoint.target, gateway.HttpTarget), "adapters are refused by unserved.py"
+    return gateway.Route(
+        place=spelled((*ROUTES, index)),
+        path=endpoint.path,
+        target=endpoint.target,
+        methods=endpoint.methods,
+        include_subpath=endpoint.include_subpath,
+        forward_headers=endpoint.forward_headers,
+        headers=_headers(endpoint),
+        default_query_params=_query_params(endpoint),
+        timeouts=_timeouts(endpoint),
+        error_format=endpoint.error_format,
+        auth=asks_for_key(endpoint),
+    )
+
+
+def asks_for_key(endpoint: models.PassThroughEndpoint) -> bool:
+    """Tell whether clients need a gateway key: as written, else where something else of the route says so."""
+    if "auth" in endpoint.model_fields_set:
+        return endpoint.auth
+    names_key_header = fields.LITELLM_USER_API_KEY in map(str.lower, endpoint.headers)
+    is_adapter = not isinstance(endpoint.target, gateway.HttpTarget)
+    return is_adapter or names_key_header or endpoint.custom_auth_parser is not None
+
+
+def _headers(endpoint: models.PassThroughEndpoint) -> tuple[tuple[str, SecretStr], ...]:
+    """Return the fields as to be sent, in the order written; the Langfuse pair where its public half stands."""
+    secret_key = {name.lower(): value for name, value in endpoint.headers.items()}.get(fields.LANGFUSE_SECRET_KEY)
+    result = []
+    for name, value in endpoint.headers.items():
+        lower = name.lower()
+        if lower == fields.LANGFUSE_PUBLIC_KEY and secret_key:
+            result.append(("Authorization", _basic(value, secret_key)))
+        elif lower not in (fields.LANGFUSE_SECRET_KEY, fields.LITELLM_USER_API_KEY):
+            result.append((name, SecretStr(fields.octets_as_text(value.get_secret_value()))))
+    return tuple(result)
+
+
+def _basic(user: SecretStr, password: SecretStr) -> SecretStr:
+    """Return the value of Authorization for this pair (RFC 7617 §2)."""
+    pair = f"{user.get_secret_value()}:{password.get_secret_value()}"
+    return SecretStr("Basic " + b64encode(pair.encode()).decode())
+
+
+def _query_params(endpoint: models.PassThroughEndpoint) -> tuple[tuple[str, SecretStr], ...]:
+    return tuple(
+        (name, SecretStr(str(value)) if isinstance(value, int) else value)
+        for name, value in endpoint.default_query_params.items()
+    )
+
+
+def _timeouts(endpoint: models.PassThroughEndpoint) -> gateway.Timeouts:
+    if endpoint.timeout is not None:
+        seconds = endpoint.timeout
+        return gateway.Timeouts(connect_s=min(5.0, seconds), first_byte_s=seconds, idle_s=seconds)
+    if endpoint.timeouts is None:
+        return gateway.Timeouts()
+    written = endpoint.timeouts
+    return gateway.Timeouts(written.connect, written.first_byte, written.idle, written.total)
