@@ -1,0 +1,134 @@
+"""Everything that can go wrong with an exchange, as one tree.
+
+    GatewayError
+    ├── Refusal                     answered by the gateway itself: status and code
+    │   ├── InvalidRequest          400 invalid_request
+    │   ├── RouteNotFound           404 route_not_found
+    │   ├── MethodNotAllowed        405 method_not_allowed
+    │   ├── RequestTooLarge         413 request_too_large
+    │   ├── InternalError           500 internal_error
+    │   └── UpstreamError           the upstream's fault, found before its answer began
+    │       ├── UpstreamUnreachable     502 upstream_unreachable
+    │       ├── UpstreamInvalidResponse 502 upstream_invalid_response
+    │       ├── UpstreamTimeout         504 upstream_timeout
+    │       └── StreamBroken            told in an event, the status being spent
+    └── TransferBroken              the status is spent: all that is left is to break off
+        ├── UpstreamBroke           the upstream's answer ended early
+        └── ClientLeft              the client closed its connection
+
+Settings have their own tree in `app.settings`: they fail before there is an exchange.
+"""
+
+import errno
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Base of everything in this tree."""
+
+
+class Refusal(GatewayError):
+    """A request the gateway answers itself; subclasses fix status and code.
+
+    The message is shown to the client: it names the route or the field, and never
+    a credential, an address of the upstream or a key.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    type: ClassVar[str] = "invalid_request_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return the header fields that this refusal needs beside its body."""
+        return []
+
+
+class InvalidRequest(Refusal):
+    """The request breaks a rule of HTTP or of this gateway."""
+
+    status, code = 400, "invalid_request"
+
+
+class RouteNotFound(Refusal):
+    """No route has this path, spelled as it was sent."""
+
+    status, code = 404, "route_not_found"
+
+
+class MethodNotAllowed(Refusal):
+    """The route exists, and does not take this method (RFC 9110 §15.5.6 asks for Allow)."""
+
+    status, code = 405, "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+    def fields(self) -> list[tuple[str, str]]:
+        return [("Allow", ", ".join(self.allow))]
+
+
+class RequestTooLarge(Refusal):
+    """The body is larger than `general_settings.max_request_size_mb`."""
+
+    status, code = 413, "request_too_large"
+
+
+class InternalError(Refusal):
+    """A fault of the gateway; its log has the traceback under the request id."""
+
+    status, code, type = 500, "internal_error", "server_error"
+
+
+class UpstreamError(Refusal):
+    """The upstream gave no answer that can be passed on."""
+
+    type = "upstream_error"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection: name not resolved, refused, reset before an answer, or TLS failed."""
+
+    status, code = 502, "upstream_unreachable"
+
+
+class UpstreamInvalidResponse(UpstreamError):
+    """What came back is not an HTTP/1 response that can be relayed safely."""
+
+    status, code = 502, "upstream_invalid_response"
+
+
+class UpstreamTimeout(UpstreamError):
+    """No connection or no first byte in time; the upstream may still have done the work."""
+
+    status, code = 504, "upstream_timeout"
+
+
+class StreamBroken(UpstreamError):
+    """The last event of an event stream that its upstream did not finish."""
+
+    status, code = 502, "upstream_stream_broken"
+
+
+class TransferBroken(GatewayError, ConnectionResetError):
+    """The exchange ends in mid-air and its connection must be closed, not completed.
+
+    A ConnectionResetError on purpose: gunicorn closes the client's connection on one
+    without a last chunk, without an error page and without a traceback in the log.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.ECONNRESET, message)
+
+
+class UpstreamBroke(TransferBroken):
+    """The upstream's answer ended before it was whole."""
+
+
+class ClientLeft(TransferBroken):
+    """The client closed its connection before the exchange was over."""
