@@ -1,0 +1,135 @@
+"""Which header fields cross the gateway, and which end here.
+
+Fields are lists of (name, value) in the order they came, repeats kept apart.
+"""
+
+from collections.abc import Callable, Iterable
+from fnmatch import translate
+from functools import lru_cache
+from re import IGNORECASE
+from re import compile as compile_pattern
+
+Fields = list[tuple[str, str]]
+
+# RFC 9110 §7.6.1: fields about this connection, not about the message. HTTP2-Settings (RFC 7540 §3.2.1)
+# belongs to an h2c upgrade, Proxy-Auth* (RFC 9110 §11.7) to the next proxy. "Trailers" is a common misspelling.
+HOP_BY_HOP = frozenset(
+    "connection http2-settings keep-alive proxy-authenticate proxy-authentication-info proxy-authorization"
+    " proxy-connection te trailer trailers transfer-encoding upgrade".split()
+)
+
+# Fields that say how the message is framed or where it goes; they are the sender's own on every hop.
+# Expect (RFC 9110 §10.1.1) is answered here: the gateway asks for the body when it wants it.
+FRAMING = HOP_BY_HOP | {"content-length", "host", "expect"}
+
+# Sent to every upstream, whatever `forward_headers` says: they describe the body or negotiate the answer
+# (RFC 9110 §8, §12.5, §13, §14) or carry the trace (W3C Trace Context).
+ALWAYS_FORWARDED = frozenset(
+    "content-type content-encoding content-language accept accept-encoding accept-language"
+    " range if-range if-match if-none-match if-modified-since if-unmodified-since"
+    " traceparent tracestate".split()
+)
+
+# Fields that carry a credential. `x-pass-` cannot set them: only the operator speaks for the gateway.
+CREDENTIALS = frozenset(
+    "authorization proxy-authorization cookie api-key x-api-key x-goog-api-key x-litellm-api-key"
+    " x-amz-security-token x-langfuse-public-key".split()
+)
+
+# LiteLLM's prefix: `x-pass-NAME: v` from the client goes upstream as `NAME: v`.
+PASS_PREFIX = "x-pass-"
+
+# Server and Date are the gateway's own (RFC 9110 §6.6.1, §10.2.4); gunicorn writes them.
+NOT_RELAYED_BACK = HOP_BY_HOP | {"server", "date", "x-gateway-request-id"}
+
+
+def named_by_connection(fields: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the lower-case names that Connection fields declare hop-by-hop."""
+    return {
+        option.strip().lower() for name, value in fields if name.lower() == "connection" for option in value.split(",")
+    }
+
+
+def end_to_end(fields: Fields, never: frozenset[str] = HOP_BY_HOP) -> Fields:
+    """Return the fields that may travel on, in the order they came.
+
+    Leaves out those in `never` (lower-case names) and every field a Connection field names
+    (RFC 9110 §7.6.1). Order is kept: a proxy may not reorder fields of one name (§5.3).
+    """
+    named = named_by_connection(fields)
+    if not named:
+        return [field for field in fields if field[0].lower() not in never]
+    return [field for field in fields if field[0].lower() not in never and field[0].lower() not in named]
+
+
+def upstream_fields(
+    client_fields: Fields,
+    forwards: Callable[[str], bool],
+    configured: Fields,
+    hidden: frozenset[str] = frozenset(),
+) -> Fields:
+    """Return the fields to send upstream, without Host and without framing.
+
+    `forwards` says of a lower-case name whether the client's field of that name travels (see
+    `forwarding`); `configured` are the operator's and replace the client's, whatever the case;
+    `hidden` are lower-case names that stop here, such as the one the gateway key comes in.
+    """
+    fields = end_to_end(client_fields, FRAMING)
+    passed = [field for name, value in fields if (field := _passed(name, value)) is not None]
+    ends_here = hidden | {name.lower() for name, _ in configured} | {name.lower() for name, _ in passed}
+    kept = [
+        (title(name), value)
+        for name, value in fields
+        if (lower := name.lower()) not in ends_here and not lower.startswith(PASS_PREFIX) and forwards(lower)
+    ]
+    configured_names = {name.lower() for name, _ in configured}
+    kept += [(name, value) for name, value in passed if name.lower() not in configured_names | hidden]
+    return one_cookie_line(kept) + configured
+
+
+def forwarding(forward_headers: bool | tuple[str, ...]) -> Callable[[str], bool]:
+    """Return the predicate over lower-case names that `forward_headers` stands for.
+
+    A tuple holds names and globs (`anthropic-*`); they add to the fields always forwarded.
+    """
+    if forward_headers is True:
+        return lambda _name: True
+    if not forward_headers:
+        return ALWAYS_FORWARDED.__contains__
+    listed = compile_pattern("|".join(translate(name) for name in forward_headers), IGNORECASE)
+    return lambda name: name in ALWAYS_FORWARDED or listed.match(name) is not None
+
+
+def relayed_back(fields: Fields) -> Fields:
+    """Return the upstream's fields that go to the client, in order, repeats apart."""
+    return end_to_end(fields, NOT_RELAYED_BACK)
+
+
+def one_cookie_line(fields: Fields) -> Fields:
+    """Return the fields with all Cookie lines joined into the first, by "; ".
+
+    A server may see only one Cookie field (RFC 6265 §5.4); RFC 9113 §8.2.3 gives the joint.
+    """
+    cookies = [value for name, value in fields if name == "Cookie"]
+    if len(cookies) < 2:
+        return fields
+    first = next(i for i, (name, _) in enumerate(fields) if name == "Cookie")
+    others = [field for field in fields if field[0] != "Cookie"]
+    return [*others[:first], ("Cookie", "; ".join(cookies)), *others[first:]]
+
+
+@lru_cache(maxsize=1024)
+def title(name: str) -> str:
+    """Return the name in the usual spelling: gunicorn hands names over in capitals."""
+    return name.title()
+
+
+def _passed(name: str, value: str) -> tuple[str, str] | None:
+    """Return the field that an `x-pass-NAME` field asks for, or None for any other field."""
+    lower = name.lower()
+    if not lower.startswith(PASS_PREFIX):
+        return None
+    wanted = lower.removeprefix(PASS_PREFIX)
+    if not wanted or wanted in FRAMING or wanted in CREDENTIALS:
+        return None
+    return title(wanted), value
