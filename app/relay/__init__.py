@@ -1,0 +1,1 @@
+"""Carries an exchange to its upstream and back."""

@@ -1,0 +1,104 @@
+"""The body of an upstream's answer, read as it arrives."""
+
+from collections.abc import Callable
+from re import compile as compile_pattern
+
+from app.errors import GatewayError, UpstreamBroke
+from app.relay.connection import Connection, Deadline
+from app.relay.http1 import BodyDecoder, CloseDecoder, Malformed, ResponseHead
+from app.relay.pool import IDLE_S
+
+KEEP_ALIVE_TIMEOUT = compile_pattern(r"(?:^|[,;\s])timeout=(\d{1,6})")
+
+
+class UpstreamBody:
+    """Reads a body off its connection and passes the connection on when that is safe.
+
+    `keep` takes the connection once the body is whole and nothing follows it; in every other case the
+    connection is closed, so that a half-read answer never meets another client.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        decoder: BodyDecoder,
+        idle_s: float,
+        total: Deadline,
+        keep: Callable[[Connection], None] | None,
+    ) -> None:
+        self._connection = connection
+        self._decoder = decoder
+        self._idle_s = idle_s
+        self._total = total
+        self._keep = keep
+        self._is_over = False
+        if decoder.is_complete:
+            self._end(rest=connection.buffered)
+
+    def read1(self, _size: int = -1) -> bytes:
+        """Return the next octets as soon as some are here; b"" once the body is whole.
+
+        Raises UpstreamBroke when it ends early, stalls or turns out malformed. May wait for as long as
+        the idle time-out allows.
+        """
+        while not self._is_over:
+            octets = self._receive()
+            if not octets:
+                self._at_eof()
+                break
+            try:
+                piece, rest = self._decoder.decode(octets)
+            except Malformed as fault:
+                raise self._broken(f"the upstream's body cannot be relayed: {fault}") from fault
+            if self._decoder.is_complete:
+                self._end(rest)
+            if piece:
+                return piece
+        return b""
+
+    def close(self) -> None:
+        """Give the body up; does nothing once it was read to its end."""
+        if not self._is_over:
+            self._is_over = True
+            self._connection.close()
+
+    def _receive(self) -> bytes:
+        try:
+            return self._connection.receive(self._total.within(self._idle_s))
+        except GatewayError:
+            self.close()
+            raise
+        except TimeoutError as late:
+            raise self._broken("the upstream's body stalled for longer than the time-out") from late
+        except OSError as fault:
+            raise self._broken("the upstream's connection was lost in mid-body") from fault
+
+    def _at_eof(self) -> None:
+        if not self._decoder.at_eof():
+            raise self._broken("the upstream closed its connection in mid-body")
+        self.close()
+
+    def _broken(self, what: str) -> UpstreamBroke:
+        self.close()
+        return UpstreamBroke(what)
+
+    def _end(self, rest: bytes) -> None:
+        self._is_over = True
+        if rest or self._keep is None:
+            self._connection.close()
+        else:
+            self._connection.buffered = b""
+            self._keep(self._connection)
+
+
+def idle_time_s(head: ResponseHead, decoder: BodyDecoder) -> float | None:
+    """Return how long the connection may be kept after this answer, or None when it must close.
+
+    RFC 9112 §9.3, and the server's own word in `Keep-Alive: timeout=N` less a second, lest a request
+    meet its closing.
+    """
+    options = {option.strip().lower() for value in head.values("connection") for option in value.split(",")}
+    if head.minor_version == 0 or "close" in options or isinstance(decoder, CloseDecoder):
+        return None
+    hint = KEEP_ALIVE_TIMEOUT.search(", ".join(head.values("keep-alive")))
+    return IDLE_S if hint is None else max(0.0, int(hint[1]) - 1.0)

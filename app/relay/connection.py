@@ -1,0 +1,159 @@
+"""One connection to an upstream: dialled, spoken over, closed."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+import gevent
+from gevent.hub import get_hub
+
+from app.errors import UpstreamTimeout, UpstreamUnreachable
+
+RECEIVE_BYTES = 64 * 1024
+READABLE = 1  # libev's EV_READ
+
+
+class Origin(NamedTuple):
+    """Where a connection leads; connections of one origin stand in for each other (RFC 9110 §4.3.1)."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class Answered(Exception):
+    """The upstream began to answer, or hung up, while the request was still being sent."""
+
+
+class Connection:
+    """A socket to an upstream with what has been received and not yet read.
+
+    Made by `dial`; owned by one exchange at a time, or by the pool. Every method that waits raises
+    TimeoutError when its time is over and OSError when the connection is lost.
+    """
+
+    __slots__ = ("buffered", "idle_until_s", "is_reused", "socket")
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self.buffered = b""
+        self.is_reused = False
+        self.idle_until_s = 0.0
+
+    def send_some(self, octets: bytes, timeout_s: float | None) -> int:
+        """Send what the kernel takes at once; an error means that it took nothing."""
+        self.socket.settimeout(timeout_s)
+        return self.socket.send(octets)
+
+    def send(self, octets: bytes, timeout_s: float | None) -> None:
+        """Send all of it; `timeout_s` is for the whole call."""
+        self.socket.settimeout(timeout_s)
+        self.socket.sendall(octets)
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Return what is buffered, or the next octets to arrive; b"" at the connection's end."""
+        if self.buffered:
+            octets, self.buffered = self.buffered, b""
+            return octets
+        self.socket.settimeout(timeout_s)
+        return self.socket.recv(RECEIVE_BYTES)
+
+    def is_silent(self) -> bool:
+        """Tell whether the upstream has sent nothing and not hung up, without waiting.
+
+        What it did send is kept for `receive`. TLS may be readable with no octets for us
+        (session tickets, RFC 8446 §4.6.1), so readability alone says nothing.
+        """
+        if self.buffered:
+            return False
+        timeout_s = self.socket.gettimeout()
+        try:
+            self.socket.settimeout(0.0)
+            self.buffered = self.socket.recv(RECEIVE_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        finally:
+            self.socket.settimeout(timeout_s)
+        return False
+
+    @contextmanager
+    def interrupted_by_answer(self) -> Iterator[None]:
+        """Raise Answered in the block, wherever it waits, as soon as the upstream has something to say.
+
+        Works like gevent.Timeout: the loop throws into the greenlet that entered the block.
+        """
+        interrupt: Callable[..., object] = gevent.getcurrent().throw
+        watcher = get_hub().loop.io(self.socket.fileno(), READABLE)
+
+        def on_readable() -> None:
+            if not self.is_silent():
+                watcher.stop()
+                interrupt(Answered())
+
+        watcher.start(on_readable)
+        try:
+            yield
+        finally:
+            watcher.stop()
+            watcher.close()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.socket.close()
+
+
+def dial(origin: Origin, timeout_s: float, tls: ssl.SSLContext) -> Connection:
+    """Return a new connection, TLS done where the scheme asks for it.
+
+    Raises UpstreamUnreachable or, when resolving, connecting and TLS take longer than
+    `timeout_s` together, UpstreamTimeout.
+    """
+    late = UpstreamTimeout(f"The upstream took no connection within {timeout_s:g} s. Try again later.")
+    with gevent.Timeout(timeout_s, late):
+        try:
+            return Connection(_connected(origin, tls))
+        except ssl.SSLError as fault:
+            raise UpstreamUnreachable("No TLS connection to the upstream could be made.") from fault
+        except (OSError, UnicodeError) as fault:
+            raise UpstreamUnreachable("The upstream could not be reached.") from fault
+
+
+def _connected(origin: Origin, tls: ssl.SSLContext) -> socket.socket:
+    plain = socket.create_connection((origin.host, origin.port))
+    try:
+        # A request is written at once; waiting to fill a segment only delays it (RFC 896).
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A model may think for minutes: the kernel finds out whether its machine is still there.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if origin.scheme == "https":
+            return tls.wrap_socket(plain, server_hostname=origin.host, suppress_ragged_eofs=False)
+    except BaseException:
+        plain.close()
+        raise
+    return plain
+
+
+class Deadline:
+    """A moment on the monotonic clock, or none at all."""
+
+    __slots__ = ("_end_s",)
+
+    def __init__(self, after_s: float | None) -> None:
+        self._end_s = None if after_s is None else time.monotonic() + after_s
+
+    def within(self, timeout_s: float) -> float:
+        """Return `timeout_s`, or what is left until the deadline where that is less.
+
+        Raises TimeoutError when nothing is left.
+        """
+        if self._end_s is None:
+            return timeout_s
+        left_s = self._end_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        return min(timeout_s, left_s)

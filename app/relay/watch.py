@@ -1,0 +1,56 @@
+"""Notices a client that leaves while its upstream is silent.
+
+A WSGI server learns of it only at its next write, which a model that thinks for minutes puts off. Here
+the kernel tells: epoll reports EPOLLRDHUP when the peer has closed or half-closed its side, whatever is
+still unread. A half-closed client counts as gone, as in nginx and Go.
+"""
+
+import select
+import socket
+from contextlib import suppress
+
+import gevent
+from gevent import monkey
+from gevent.hub import get_hub
+
+from app.errors import ClientLeft
+
+READABLE = 1  # libev's EV_READ
+
+
+class DepartureWatch:
+    """One epoll set for all waiting exchanges of a worker.
+
+    `begin` and `end` are called by the exchange's own greenlet; between them ClientLeft may be raised in
+    it wherever it waits, as gevent.Timeout would be.
+    """
+
+    def __init__(self) -> None:
+        # gevent takes epoll out of `select`, since it would block the loop; with time-out 0 it cannot.
+        self._epoll: select.epoll = monkey.get_original("select", "epoll")()
+        self._waiting: dict[int, gevent.Greenlet] = {}
+        self._watcher = get_hub().loop.io(self._epoll.fileno(), READABLE)
+        self._watcher.start(self._wake)
+
+    def begin(self, client: socket.socket) -> None:
+        """Watch this client on behalf of the current greenlet."""
+        number = client.fileno()
+        self._waiting[number] = gevent.getcurrent()
+        self._epoll.register(number, select.EPOLLRDHUP)
+
+    def end(self, client: socket.socket) -> None:
+        """Watch this client no longer; harmless when it is not watched."""
+        self._forget(client.fileno())
+
+    def _forget(self, number: int) -> gevent.Greenlet | None:
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            with suppress(OSError):
+                self._epoll.unregister(number)
+        return waiting
+
+    def _wake(self) -> None:
+        for number, _event in self._epoll.poll(0):
+            waiting = self._forget(number)
+            if waiting is not None:
+                waiting.throw(ClientLeft("the client closed its connection"))
