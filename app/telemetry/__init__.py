@@ -1,0 +1,1 @@
+"""What watchers read: logs now, metrics later."""

@@ -1,0 +1,50 @@
+"""The one log line of an exchange."""
+
+import logging
+import time
+
+from app.exchange import Exchange
+
+logger = logging.getLogger("tollhouse.exchange")
+debug_logger = logging.getLogger("tollhouse.relay")
+
+
+def log_exchange(exchange: Exchange) -> None:
+    """Write the exchange's line; call once, after its last octet."""
+    facts = exchange_facts(exchange, time.perf_counter())
+    logger.info("exchange", extra={"facts": facts})
+    if exchange.upstream_s and debug_logger.isEnabledFor(logging.DEBUG):
+        debug_logger.debug(
+            "relayed %s %s: upstream %s, first byte after %s ms, all after %s ms",
+            *(facts[name] for name in ("method", "path", "upstream_status", "first_byte_ms", "total_ms")),
+        )
+
+
+def exchange_facts(exchange: Exchange, now_s: float) -> dict[str, object]:
+    """Return what the line tells; `now_s` is the end on the exchange's own clock.
+
+    The path stands without its query, which may carry a key.
+    """
+    first_byte_s = exchange.first_byte_s if exchange.first_byte_s is not None else now_s
+    facts: dict[str, object] = {
+        "request_id": exchange.request_id,
+        "route": exchange.route,
+        "method": exchange.method,
+        "path": exchange.path,
+        "status": exchange.status,
+        "outcome": str(exchange.outcome),
+        "key_alias": exchange.key_alias,
+        "bytes_in": exchange.body.received,
+        "bytes_out": exchange.bytes_out,
+        "upstream_status": exchange.upstream_status,
+        "first_byte_ms": _ms(first_byte_s - exchange.started_s),
+        "total_ms": _ms(now_s - exchange.started_s),
+        "gateway_ms": _ms(first_byte_s - exchange.started_s - exchange.upstream_s),
+    }
+    if exchange.cause:
+        facts["cause"] = exchange.cause
+    return facts
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
