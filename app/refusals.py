@@ -1,0 +1,59 @@
+"""Turns what goes wrong before an answer has begun into an answer, in the route's dialect."""
+
+import json
+import logging
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from app import errors
+from app.arrival import refuse_malformed
+from app.dialects import error_body, error_fields
+from app.exchange import EXCHANGE, Exchange, Outcome
+
+logger = logging.getLogger("tollhouse")
+
+# nginx's status for a client that has closed its connection; nobody is there to read it, but the log does.
+CLIENT_CLOSED_REQUEST = 499
+
+
+def init_app(app: Flask) -> None:
+    """Refuse malformed requests before they are routed, and render every refusal in one place."""
+    app.before_request(lambda: refuse_malformed(request.environ[EXCHANGE]))
+    app.register_error_handler(errors.Refusal, refused)
+    app.register_error_handler(errors.TransferBroken, client_left)
+    app.register_error_handler(NotFound, lambda _: refused(errors.RouteNotFound("No route has this path.")))
+    app.register_error_handler(MethodNotAllowed, method_not_allowed)
+    app.register_error_handler(HTTPException, lambda fault: refused(errors.InvalidRequest(str(fault.description))))
+    app.register_error_handler(Exception, failed)
+
+
+def refused(refusal: errors.Refusal) -> Response:
+    """Return the answer that tells this refusal."""
+    exchange: Exchange = request.environ[EXCHANGE]
+    is_upstreams = isinstance(refusal, errors.UpstreamError)
+    cause = f"{refusal.code}: {refusal.__cause__ or refusal.message}"
+    exchange.fail(Outcome.UPSTREAM_FAILED if is_upstreams else Outcome.REFUSED, cause)
+    body = json.dumps(error_body(refusal, exchange.error_format, exchange.request_id))
+    fields = error_fields(refusal, exchange.error_format)
+    return Response(body, status=refusal.status, headers=fields)
+
+
+def method_not_allowed(fault: MethodNotAllowed) -> Response:
+    """Return the 405 of one of the gateway's own pages."""
+    allow = tuple(sorted(fault.valid_methods or ()))
+    return refused(errors.MethodNotAllowed(f"This path takes {', '.join(allow)}.", allow=allow))
+
+
+def client_left(fault: errors.TransferBroken) -> Response:
+    """Return an answer for nobody: the client closed its connection before one began."""
+    exchange: Exchange = request.environ[EXCHANGE]
+    exchange.fail(Outcome.CLIENT_LEFT, str(fault.strerror))
+    return Response(status=CLIENT_CLOSED_REQUEST)
+
+
+def failed(fault: Exception) -> Response:
+    """Return a 500 that tells nothing; the traceback goes to the log under the request id."""
+    exchange: Exchange = request.environ[EXCHANGE]
+    logger.error("fault in exchange %s", exchange.request_id, exc_info=fault)
+    return refused(errors.InternalError("The gateway failed; its log tells more under this request id."))

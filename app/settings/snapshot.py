@@ -1,0 +1,27 @@
+"""The settings in force: read by gunicorn's master, inherited by every worker through fork.
+
+A worker that starts later, after a crash or under a file that has meanwhile been broken, serves what its
+siblings serve. This is the one value of the house that lives at module level: fork hands it on.
+"""
+
+from collections.abc import Mapping
+
+from app.settings.gateway import Gateway
+from app.settings.load import config_path, load
+
+_current: Gateway | None = None
+
+
+def take(environ: Mapping[str, str]) -> Gateway:
+    """Read the file, make it the settings in force and return them.
+
+    Raises SettingsInvalid, and leaves those that were in force before, when the file has problems.
+    """
+    global _current
+    _current = load(config_path(environ), environ)
+    return _current
+
+
+def current(environ: Mapping[str, str]) -> Gateway:
+    """Return the settings in force, reading the file if nobody has yet."""
+    return _current or take(environ)
