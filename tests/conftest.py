@@ -14,7 +14,7 @@ import pytest
 from tests.kit import canaries
 from tests.kit.client import Client
 from tests.kit.gateway import Gateway, free_port
-from tests.kit.upstream import Upstream
+from tests.kit.upstream import Upstream, answer
 
 HERE = Path(__file__).parent
 CERTS = HERE / "kit" / "certs"
@@ -67,9 +67,10 @@ def proxy_trap() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def tls_upstreams() -> Iterator[dict[str, Upstream]]:
-    """Upstreams that speak TLS, by the name of their certificate."""
+    """Upstreams that speak TLS, by the name of their certificate; "no" is one that speaks plain HTTP."""
     with contextlib.ExitStack() as stack:
-        upstreams = {}
+        upstreams = {"no": Upstream(greeting=answer(400, body=b"speak plainly"))}
+        stack.callback(upstreams["no"].stop)
         for name in ("good", "self-signed", "expired", "wrong-name"):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(CERTS / f"{name}.pem")
@@ -101,7 +102,6 @@ def shared_config(
     tls_ports = {f"{name.replace('-', '_')}_tls": up.port for name, up in tls_upstreams.items()}
     return Template((HERE / "journeys" / "gateway.yaml").read_text(encoding="utf-8")).substitute(
         upstream=f"http://{shared_upstream.authority}",
-        upstream_port=shared_upstream.port,
         other=f"http://{shared_other_upstream.authority}",
         refused=f"http://127.0.0.1:{free_port()}",
         backlog=full_backlog,
@@ -123,9 +123,7 @@ def gateway_environ(proxy_trap: Upstream) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def start_gateway(
-    tmp_path_factory: pytest.TempPathFactory, gateway_environ: dict[str, str]
-) -> Iterator[Launch]:
+def start_gateway(tmp_path_factory: pytest.TempPathFactory, gateway_environ: dict[str, str]) -> Iterator[Launch]:
     """Start a gateway with a config and more environment; the session ends it, cleanly and no secret told."""
     with contextlib.ExitStack() as stack:
 

@@ -135,12 +135,13 @@ class Turn:
         if self._over.is_set() or not event.wait(DEADLINE_S) or self._over.is_set():
             raise TestOverError
 
+    def shut(self) -> None:
+        """End our side by FIN; once this returns, the FIN lies in the peer's kernel."""
+        self.connection.sock.shutdown(socket.SHUT_WR)
+
     def fin(self) -> None:
         """End our side, and swallow what the peer still sends until it ends its own."""
-        if isinstance(self.connection.sock, ssl.SSLSocket):
-            self.connection.close()
-            return
-        self.connection.sock.shutdown(socket.SHUT_WR)
+        self.shut()
         self.until_gone()
 
     def close(self) -> None:
@@ -225,15 +226,17 @@ def chunk(octets: bytes) -> bytes:
 class Upstream:
     """The server. `requests`, `connections` and `octets` tell what came since the last `forget`.
 
-    `octets` counts on all connections, those that were there before included.
+    `octets` counts on all connections, those that were there before included. A `greeting` is sent as soon
+    as a connection is there.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None, backlog: int = 1024) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
         self.requests: list[Seen] = []
         self.connections: list[Connection] = []
         self.surprises: list[str] = []
         self.octets = 0
         self._tls = tls
+        self._greeting = greeting
         self._news = threading.Condition()
         self._numbers = itertools.count(1)
         self._alive: set[Connection] = set()
@@ -242,7 +245,7 @@ class Upstream:
         self._waits: set[threading.Event] = set()
         self._busy: set[Connection] = set()
         self.forget()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, name="upstream", daemon=True)
         self._acceptor.start()
@@ -324,6 +327,7 @@ class Upstream:
             self.connections.append(connection)
             self._news.notify_all()
         try:
+            sock.sendall(self._greeting)
             self._converse(connection)
         finally:
             sock.close()
