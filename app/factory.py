@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+import requests
 from flask import Flask
 
 from app import health, ledger, refusals, routes
@@ -13,11 +14,16 @@ from app.settings import snapshot
 from app.settings.gateway import Gateway
 
 
-def create_app(gateway: Gateway | None = None, environ: Mapping[str, str] = os.environ) -> Flask:
+def create_app(
+    gateway: Gateway | None = None,
+    environ: Mapping[str, str] = os.environ,
+    session: requests.Session | None = None,
+) -> Flask:
     """Return the gateway as a WSGI application.
 
     Without `gateway`, serves the file that CONFIG_FILE_PATH names. Raises SettingsInvalid with every
-    problem of that file. Call it once per worker, after the fork: it owns the worker's connections.
+    problem of that file. Call it once per worker, after the fork: `session` owns the worker's connections
+    and needs an adapter that takes `UpstreamRequest`s.
     """
     gateway = gateway or snapshot.current(environ)
     app = Flask("tollhouse", static_folder=None)
@@ -25,9 +31,9 @@ def create_app(gateway: Gateway | None = None, environ: Mapping[str, str] = os.e
     refusals.init_app(app)
     routes.init_app(app)
     health.init_app(app)
-    session, watch = upstream_session(environ), DepartureWatch()
+    session, watch = session or upstream_session(environ), DepartureWatch()
     for route in gateway.routes:
-        passthrough = Passthrough(route, session, watch, gateway.max_request_bytes)
+        passthrough = Passthrough(route, gateway, session, watch)
         app.register_blueprint(routes.blueprint(route, passthrough.relay))
     routes.close_paths(app, gateway.routes)
     return app
