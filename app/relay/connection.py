@@ -10,7 +10,7 @@ from typing import NamedTuple
 import gevent
 from gevent.hub import get_hub
 
-from app.errors import UpstreamTimeout, UpstreamUnreachable
+from app.errors import GatewayError, UpstreamTimeout, UpstreamUnreachable
 
 RECEIVE_BYTES = 64 * 1024
 READABLE = 1  # libev's EV_READ
@@ -117,6 +117,8 @@ def dial(origin: Origin, timeout_s: float, tls: ssl.SSLContext) -> Connection:
     with gevent.Timeout(timeout_s, late):
         try:
             return Connection(_connected(origin, tls))
+        except GatewayError:
+            raise
         except ssl.SSLError as fault:
             raise UpstreamUnreachable("No TLS connection to the upstream could be made.") from fault
         except (OSError, UnicodeError) as fault:
