@@ -20,6 +20,7 @@ Settings have their own tree in `app.settings`: they fail before there is an exc
 """
 
 import errno
+from http import HTTPStatus
 from typing import ClassVar
 
 
@@ -42,6 +43,11 @@ class Refusal(GatewayError):
         super().__init__(message)
         self.message = message
         self.param = param
+
+    @property
+    def status_line(self) -> str:
+        """The status with its usual reason phrase: "404 Not Found"."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
 
     def fields(self) -> list[tuple[str, str]]:
         """Return the header fields that this refusal needs beside its body."""

@@ -36,7 +36,7 @@ def refused(refusal: errors.Refusal) -> Response:
     exchange.fail(Outcome.UPSTREAM_FAILED if is_upstreams else Outcome.REFUSED, cause)
     body = json.dumps(error_body(refusal, exchange.error_format, exchange.request_id))
     fields = error_fields(refusal, exchange.error_format)
-    return Response(body, status=refusal.status, headers=fields)
+    return Response(body, status=refusal.status_line, headers=fields)
 
 
 def method_not_allowed(fault: MethodNotAllowed) -> Response:

@@ -14,6 +14,7 @@ from typing import Any
 
 import gevent
 from gunicorn.http import errors as unreadable
+from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.arriving import ArrivingBody
@@ -79,10 +80,12 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         req._expected_100_continue = False
         self.idle.pop(gevent.getcurrent(), None)
         try:
-            if super().handle_request(listener_name, req, sock, addr) is None:
-                # Cut off at the end of the graceful time: never a clean end of something unfinished.
-                reset(sock)
-                raise StopIteration
+            # Past GeventWorker, which takes a greenlet's end for the end of a request.
+            return AsyncWorker.handle_request(self, listener_name, req, sock, addr)
+        except (gevent.GreenletExit, SystemExit):
+            # The graceful time is over: what is unfinished must not look finished.
+            reset(sock)
+            raise StopIteration from None
         except StopIteration:
             if not body.is_whole:
                 linger(sock)
@@ -144,7 +147,7 @@ def refuse_unread(client: socket.socket, refusal: Refusal) -> None:
         ("Connection", "close"),
         ("x-gateway-request-id", exchange.request_id),
     ]
-    head = f"HTTP/1.1 {refusal.status} {refusal.code}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields)
+    head = f"HTTP/1.1 {refusal.status_line}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields)
     with suppress(OSError):
         client.sendall(head.encode("latin-1") + b"\r\n" + body)
         exchange.bytes_out = len(body)
