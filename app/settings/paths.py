@@ -33,6 +33,8 @@ def shape(path: str) -> str:
 def _form(path: str) -> str | None:
     if not path.startswith("/"):
         return "does not begin with a slash; write /" + ("…" if path else "")
+    if path.startswith("//"):
+        return "begins with two slashes, which name a host in a URL; write one"
     if "?" in path or "#" in path:
         return "has a query or a fragment; a path ends before ? and #, put fixed query pairs into target"
     if path.endswith("/*"):

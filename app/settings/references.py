@@ -5,7 +5,7 @@ No message here shows a value: it names the variable or the file.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,14 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> tuple[str, t
         secret = _file_text(path, folder, text)
         return secret, (secret,)
     return _with_variables(text, environ)
+
+
+def put_in(written: str, values: Iterable[str]) -> str:
+    """Return the text with its references replaced by the values, one for each reference, in order."""
+    values = iter(values)
+    if written.startswith(_FILE):
+        return next(values)
+    return _VARIABLE.sub(lambda _: next(values), written)
 
 
 class _Walk:

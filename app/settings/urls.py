@@ -43,6 +43,14 @@ def http_target(text: str) -> HttpTarget:
     return HttpTarget(scheme, host, port, _host_field(scheme, host, port), path, SecretStr(query))
 
 
+def cut(url: str, like: str) -> tuple[str, str]:
+    """Return what stands in `like` where the path and the query of `url` stand; both texts are of one length."""
+    found = _URL.fullmatch(url)
+    assert found is not None
+    assert len(url) == len(like)
+    return like[slice(*found.span(3))], like[slice(*found.span(4))] if found[4] else ""
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether the host is this machine itself, by address or by name (RFC 6761 §6.3)."""
     address = _address(host)
