@@ -5,14 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# What the operator would export. None of them is a secret: they only look like it.
-CREDENTIALS = {
-    "COHERE_API_KEY": "demo-cohere-key",
-    "LANGFUSE_DEV_PUBLIC_KEY": "pk-lf-demo",
-    "LANGFUSE_DEV_SK_KEY": "sk-lf-demo",
-    "OPENAI_API_KEY": "demo-openai-key",
-}
-
 # A relayed stream is spread over time like the upstream's; one that was held back arrives all at once.
 STREAM_SPREAD_S = 0.5
 

@@ -15,10 +15,11 @@ import sys
 import time
 from types import FrameType
 
-from examples.calls import CALLS, CREDENTIALS, Call
+from examples.calls import CALLS, Call
 from examples.children import Child, running
 from examples.sending import sending
 from examples.showing import as_typed, receive, show, show_seen
+from examples.standin import CREDENTIALS
 
 HEALTH = "/health/liveliness"
 READY_WITHIN_S = 30.0

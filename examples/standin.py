@@ -2,11 +2,10 @@
 
 A real HTTP server on loopback, for the demo and for trying out an own config.yaml without an account:
 
-    export COHERE_API_KEY=a LANGFUSE_DEV_PUBLIC_KEY=b LANGFUSE_DEV_SK_KEY=c OPENAI_API_KEY=d
-    python -m examples.standin [--port 4100]
+    python -m examples.standin --port 4100
 
-It wants the credentials it was started with, as the real ones do, and prints one JSON line for each request:
-the request line, the headers and the body, as they came. The first line tells its address.
+It wants the CREDENTIALS below, or those of its environment, as the real ones do, and prints one JSON line for
+each request: the request line, the headers and the body, as they came. The first line tells its address.
 """
 
 import argparse
@@ -21,6 +20,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+
+# What an operator would export. None of them is a secret: they only look like it.
+CREDENTIALS = {
+    "COHERE_API_KEY": "demo-cohere-key",
+    "LANGFUSE_DEV_PUBLIC_KEY": "pk-lf-demo",
+    "LANGFUSE_DEV_SK_KEY": "sk-lf-demo",
+    "OPENAI_API_KEY": "demo-openai-key",
+}
 
 # Long enough for a person to see the events come one by one.
 PAUSE_S = 0.15
@@ -217,7 +224,7 @@ def main() -> None:
     options.add_argument("--port", type=int, default=0, help="default: a free one")
     options.add_argument("--end-with-stdin", action="store_true", help="stop when standard input closes")
     chosen = options.parse_args()
-    with StandIn(chosen.port, os.environ, say) as server:
+    with StandIn(chosen.port, {**CREDENTIALS, **os.environ}, say) as server:
         say({"listening": server.url})
         if chosen.end_with_stdin:
             threading.Thread(target=end_with_stdin, args=(server,), daemon=True).start()

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from examples.calls import CREDENTIALS
-from examples.standin import StandIn
+from examples.standin import CREDENTIALS, StandIn
 
 
 class Served(StandIn):

@@ -11,10 +11,11 @@ import pytest
 
 from app.settings.load import load
 from examples import children, demo, sending
-from examples.calls import CALLS, CREDENTIALS, Answer
+from examples.calls import CALLS, Answer
 from examples.children import running
 from examples.sending import command
 from examples.showing import as_typed, masked, receive
+from examples.standin import CREDENTIALS
 
 RERANK, INGESTION, STREAM = CALLS
 DEMO_YAML = Path("config/demo.yaml")

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from examples.calls import CREDENTIALS
-from examples.standin import StandIn, credentials
+from examples.standin import CREDENTIALS, StandIn, credentials
 
 RERANK = {"model": "m", "query": "red fox", "documents": ["a blue fox", "no such thing", "a red fox"]}
 
