@@ -9,6 +9,7 @@ OPERATOR = {
     "PARAM_CREDENTIAL": "canary-param-58d0",
     "PUBLIC_HALF": "canary-public-e4a3",
     "SECRET_HALF": "canary-secret-91b7",
+    "MASTER_KEY": "canary-master-key-6e02-4c55-a1d8",
 }
 
 # base64("canary-public-e4a3:canary-secret-91b7"), the one Authorization that the Langfuse pair becomes.

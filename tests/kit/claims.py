@@ -19,7 +19,7 @@ def gateway_error(answer: Answer) -> dict[str, Any]:
     assert (name, others) == ("error", [])
     assert set(error) == {"message", "type", "param", "code"}
     assert error["message"]
-    return error
+    return dict(error)
 
 
 def assert_refused(client: Client, upstream: Upstream, statuses: tuple[int, ...] = (400,)) -> None:

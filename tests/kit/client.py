@@ -28,9 +28,7 @@ def request_head(method: str, target: str, fields: Iterable[tuple[str, str]] = (
     return "\r\n".join(lines).encode("latin-1")
 
 
-def request(
-    method: str, target: str, fields: Iterable[tuple[str, str]] = (), body: bytes | None = None
-) -> bytes:
+def request(method: str, target: str, fields: Iterable[tuple[str, str]] = (), body: bytes | None = None) -> bytes:
     """Return the octets of a whole request; a body of known length gets its Content-Length."""
     length = [] if body is None else [("Content-Length", str(len(body)))]
     return request_head(method, target, [*fields, *length]) + (body or b"")
@@ -114,7 +112,11 @@ class Client:
         if receive_buffer_bytes:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.sock.settimeout(DEADLINE_S)
-        self.sock.connect(("127.0.0.1", port))
+        try:
+            self.sock.connect(("127.0.0.1", port))
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._ahead = b""
 

@@ -112,9 +112,9 @@ class Gateway:
         return self._path("stdout").read_bytes() + self._path("stderr").read_bytes()
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the JSON lines of stdout; a line that is no JSON object fails."""
-        *lines, _unfinished = self._path("stdout").read_bytes().split(b"\n")
-        return [json.loads(line) for line in lines]
+        """Return the JSON lines of stdout, then those of stderr; a line that is no JSON object fails."""
+        whole_lines = (self._path(stream).read_bytes().split(b"\n")[:-1] for stream in ("stdout", "stderr"))
+        return [json.loads(line) for lines in whole_lines for line in lines]
 
     def exchanges(self, request_id: str) -> list[dict[str, Any]]:
         """Return the exchange lines with that request id, waiting for the first."""
@@ -134,11 +134,7 @@ class Gateway:
         """Return the one exchange line of a path used once: for clients that saw no answer."""
 
         def look() -> dict[str, Any] | None:
-            lines = [
-                line
-                for line in self.records()
-                if line.get("path") == path and line.get("event") == "exchange"
-            ]
+            lines = [line for line in self.records() if line.get("path") == path and line.get("event") == "exchange"]
             assert len(lines) < 2
             return lines[0] if lines else None
 

@@ -46,7 +46,8 @@ def direct(server: Upstream) -> Iterator[Client]:
 def test_upstream_remembers_a_request_octet_for_octet(server: Upstream, direct: Client) -> None:
     sent = request("POST", "/a%2Fb?x", [("X-Two", "1"), ("x-two", "2")], b"body")
 
-    got = direct.send(sent) or direct.answer("POST")
+    direct.send(sent)
+    got = direct.answer("POST")
 
     (seen,) = server.requests
     assert (got.status, bytes(got.body)) == (200, b"plain answer")
@@ -92,9 +93,7 @@ def test_scripts_take_turns_and_the_last_one_stays(server: Upstream, direct: Cli
 
 def test_a_script_waits_for_the_test(server: Upstream, direct: Client) -> None:
     go = threading.Event()
-    server.plays(
-        head(200, [("Transfer-Encoding", "chunked")]), chunk(b"one"), wait(go), chunk(b"two"), chunk(b"")
-    )
+    server.plays(head(200, [("Transfer-Encoding", "chunked")]), chunk(b"one"), wait(go), chunk(b"two"), chunk(b""))
     direct.send(request("GET", "/"))
     got = direct.begin_answer()
 
@@ -139,14 +138,12 @@ def test_judge_refuses_an_answer_that_is_no_http(server: Upstream, direct: Clien
 
 
 def test_judge_skips_informational_answers_and_keeps_what_follows(server: Upstream, direct: Client) -> None:
-    server.plays(
-        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", answer(200, body=b"a"), answer(299, body=b"b")
-    )
+    server.plays(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", answer(200, body=b"a"), answer(299, body=b"b"))
 
     first, second = direct.ask("GET", "/"), direct.answer()
 
-    assert (first.informational, first.status, first.body) == ([103], 200, b"a")
-    assert (second.status, second.body) == (299, b"b")
+    assert (first.informational, first.status, bytes(first.body)) == ([103], 200, b"a")
+    assert (second.status, bytes(second.body)) == (299, b"b")
 
 
 def test_an_end_of_the_peer_is_seen_while_silent(server: Upstream, direct: Client) -> None:

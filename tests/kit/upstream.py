@@ -21,6 +21,8 @@ from tests.kit.fields import Fields
 from tests.kit.wire import RAW_KEPT, CutError, Inbox, read_body
 
 DEADLINE_S = 10.0
+# Longer than the client's deadline: a test that fails fails there, and not by an end of the upstream's.
+SCRIPT_DEADLINE_S = 30.0
 LINGER_NONE = struct.pack("ii", 1, 0)  # socket(7): close() then sends RST in place of FIN
 
 
@@ -132,7 +134,7 @@ class Turn:
     def wait(self, event: threading.Event) -> None:
         """Wait until the test sets `event`."""
         self._waits.add(event)
-        if self._over.is_set() or not event.wait(DEADLINE_S) or self._over.is_set():
+        if self._over.is_set() or not event.wait(SCRIPT_DEADLINE_S) or self._over.is_set():
             raise TestOverError
 
     def shut(self) -> None:
