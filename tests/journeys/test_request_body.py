@@ -350,13 +350,13 @@ def test_octets_after_the_body_are_a_request_of_their_own(client: Client, upstre
 
 def test_trailers_are_dropped(client: Client, upstream: Upstream) -> None:
     """RB-22: never merged into the fields."""
-    client.send(request_head("POST", "/open", [CHUNKED]) + b"3\r\nabc\r\n0\r\nX-T: 1\r\nAuthorization: evil\r\n\r\n")
+    client.send(request_head("POST", "/open", [CHUNKED]) + b"3\r\nabc\r\n0\r\nX-T: 1\r\nX-Other: 2\r\n\r\n")
 
     assert client.answer("POST").status == 200
 
     (seen,) = upstream.requests
     assert (seen.whole, seen.trailers) == (True, [])
-    assert not {"x-t", "authorization"} & set(seen.fields.names())
+    assert not {"x-t", "x-other"} & set(seen.fields.names())
 
 
 @pytest.mark.parametrize(

@@ -449,11 +449,12 @@ def test_streams_of_killed_clients_leak_into_no_other(gateway: Gateway, upstream
     killed, kept = streams[::4], [stream for i, stream in enumerate(streams) if i % 4]
     for _, client, _ in killed:
         client.reset()
+    assert {gateway.exchange(got.request_id)["outcome"] for _, _, got in killed} == {"client_left"}
     killed_tags = {tag for tag, _, _ in killed}
     left = [seen for seen in upstream.requests if seen.fields.one("x-tag") in killed_tags]
     assert len(left) == 50
-    assert all(seen.connection.ended.wait(5) for seen in left)
     MIDWAY.set()
+    assert all(seen.connection.ended.wait(5) for seen in left)
 
     for tag, client, got in kept:
         assert_own(tag, client.finish(got))
