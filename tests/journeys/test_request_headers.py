@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 
 import pytest
@@ -88,6 +89,65 @@ def test_configured_authorization_wins(gateway: Gateway, upstream: Upstream) -> 
 
     (seen,) = upstream.requests
     assert seen.fields.one("authorization") == f"bearer {canaries.OPERATOR['CREDENTIAL']}"
+
+
+KEY = canaries.OPERATOR["MASTER_KEY"]
+
+
+def basic(pair: str) -> str:
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "query"),
+    [
+        pytest.param(("Authorization", f"Bearer {KEY}"), "", id="RH-07 Bearer"),
+        pytest.param(("authorization", f"bearer   {KEY}"), "", id="RH-07 bearer, cased and spaced"),
+        pytest.param(("Authorization", KEY), "", id="RH-07 bare"),
+        pytest.param(("Authorization", basic(f"{KEY}:x")), "", id="RH-07 user half of Basic"),
+        pytest.param(("Authorization", basic(f"x:{KEY}")), "", id="RH-07 password half of Basic"),
+        pytest.param(("x-api-key", KEY), "", id="RH-08 x-api-key"),
+        pytest.param(("api-key", KEY), "", id="RH-08 api-key"),
+        pytest.param(("x-goog-api-key", KEY), "", id="RH-08 x-goog-api-key"),
+        pytest.param(("x-litellm-api-key", f"Bearer {KEY}"), "", id="RH-08 x-litellm-api-key"),
+        pytest.param(("x-langfuse-public-key", KEY), "", id="RH-08 x-langfuse-public-key"),
+        pytest.param(("X-Any-Other", KEY), "", id="RH-08 any header"),
+        pytest.param(("x-pass-x-any-other", KEY), "", id="RH-08 x-pass"),
+        pytest.param(("X-A", "1"), f"?key={KEY}&x=1", id="RH-08 ?key="),
+        pytest.param(("X-A", "1"), f"?a=1&other={KEY.replace('-', '%2D')}", id="RH-08 any query pair, escaped"),
+    ],
+)
+def test_gateway_key_never_reaches_the_upstream(
+    gateway: Gateway, upstream: Upstream, field: tuple[str, str], query: str
+) -> None:
+    """CONTRACT §8: stripped on open routes too, found by value in any carrier; keys from a store wait for issue 3."""
+    assert gateway.ask("GET", f"/open{query}", [field, ("X-Kept", "1")]).status == 200
+
+    (seen,) = upstream.requests
+    for spelling in (KEY, KEY.replace("-", "%2D"), basic(f"{KEY}:x"), basic(f"x:{KEY}")):
+        assert spelling.encode() not in seen.raw_head
+    assert seen.fields.one("x-kept") == "1"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ("Authorization", "Bearer of-somebody-else"),
+        ("Authorization", basic("pk:sk")),
+        ("Authorization", basic(f"{KEY}x:y")),
+        ("Authorization", "Basic %%%"),
+        ("x-api-key", f"{KEY}-and-more"),
+        ("x-goog-api-key", "theirs"),
+    ],
+)
+def test_credential_that_is_no_gateway_key_is_forwarded(
+    gateway: Gateway, upstream: Upstream, field: tuple[str, str]
+) -> None:
+    """CONTRACT §8."""
+    assert gateway.ask("GET", "/open?key=theirs", [field]).status == 200
+
+    (seen,) = upstream.requests
+    assert (seen.target, seen.fields.one(field[0])) == ("/open?key=theirs", field[1])
 
 
 def test_configured_content_type_and_accept_win(gateway: Gateway, upstream: Upstream) -> None:
