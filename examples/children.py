@@ -37,11 +37,11 @@ class Child:
         return self._process.poll() is None
 
     def next_line(self, within_s: float) -> str:
-        """The next line it printed, waiting for it if need be; "{}" when none came within `within_s`."""
+        """The next line it printed, waiting for it if need be; empty when none came within `within_s`."""
         try:
             return self._lines.get(timeout=within_s)
         except queue.Empty:
-            return "{}"
+            return ""
 
     def line_with(self, text: str, within_s: float) -> str:
         """The next line that holds `text`, passing over those before it; empty when none came in time."""

@@ -60,7 +60,7 @@ def refuse_taken(port: str) -> None:
 def visit(port: str, once: bool) -> int:
     """Start both programs, walk through the calls, and stay for more unless `once`."""
     with running([sys.executable, "-m", "examples.standin", "--end-with-stdin"], standin_environ()) as standin:
-        upstream = json.loads(standin.next_line(READY_WITHIN_S))["listening"]
+        upstream = json.loads(standin.next_line(READY_WITHIN_S) or "{}")["listening"]
         with running([sys.executable, "-m", "gunicorn", "wsgi:app"], gateway_environ(port, upstream)) as gateway:
             wait_until_ready(gateway, port)
             address = f"http://localhost:{port}"
@@ -113,7 +113,7 @@ def walk(number: int, call: Call, address: str, standin: Child, gateway: Child) 
     show("", f"--- {number}. {call.title}", "", as_typed(call, address))
     started = time.monotonic()
     with sending(call, address) as lines:
-        seen = json.loads(standin.next_line(SEEN_WITHIN_S))
+        seen = json.loads(standin.next_line(SEEN_WITHIN_S) or "{}")
         show_seen(seen)
         answer = receive(lines, started)
     show("", "The gateway's log:", "  " + gateway.line_with(call.path, LOGGED_WITHIN_S))

@@ -26,11 +26,12 @@ def has_curl() -> bool:
 
 def sending(call: Call, gateway: str) -> AbstractContextManager[Iterator[bytes]]:
     """Send the call on entry; gives the lines of the answer, head first, as they arrive."""
-    return _by_curl(call, gateway) if has_curl() else _by_library(call, gateway)
+    return by_curl(call, gateway) if has_curl() else by_library(call, gateway)
 
 
 @contextmanager
-def _by_curl(call: Call, gateway: str) -> Iterator[Iterator[bytes]]:
+def by_curl(call: Call, gateway: str) -> Iterator[Iterator[bytes]]:
+    """As `sending`, by a curl of its own process; without an answer its lines are curl's complaint."""
     # A proxy of the environment is not asked for an address on this machine.
     environ = {**os.environ, "no_proxy": "*"}
     argv = [*command(call, gateway), "--max-time", str(TIMEOUT_S)]
@@ -40,7 +41,8 @@ def _by_curl(call: Call, gateway: str) -> Iterator[Iterator[bytes]]:
 
 
 @contextmanager
-def _by_library(call: Call, gateway: str) -> Iterator[Iterator[bytes]]:
+def by_library(call: Call, gateway: str) -> Iterator[Iterator[bytes]]:
+    """As `sending`, by http.client; raises OSError where there is no answer."""
     connection = http.client.HTTPConnection(urlsplit(gateway).netloc, timeout=TIMEOUT_S)
     try:
         connection.request("POST", call.path, call.body.encode(), dict(call.headers))

@@ -113,14 +113,20 @@ class Visit(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             return b"".join(self._chunks())
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        return self._exactly(int(self.headers.get("Content-Length", 0)))
 
     def _chunks(self) -> Iterator[bytes]:
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            yield self.rfile.read(size)
+        while size := int(self.rfile.readline().partition(b";")[0] or b"-1", 16):
+            yield self._exactly(size)
             self.rfile.readline()
         while self.rfile.readline().strip():
             pass
+
+    def _exactly(self, size: int) -> bytes:
+        body = self.rfile.read(size) if size >= 0 else b""
+        if len(body) != size:
+            raise ConnectionResetError("the body broke off")
+        return body
 
     def _answer(self, path: str, body: bytes) -> Answer:
         if self.command != "POST" or path not in self.answers:

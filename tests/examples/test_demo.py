@@ -70,13 +70,13 @@ def test_the_command_shown_is_the_command_run(call):
     assert shlex.split(shown.replace("\\\n", "")) == command(call, "http://localhost:4000")
 
 
-@pytest.mark.parametrize("sender", ["_by_curl", "_by_library"])
+@pytest.mark.parametrize("sender", [sending.by_curl, sending.by_library])
 def test_curl_and_python_send_the_same_call(standin, sender):
-    if sender == "_by_curl" and not sending.has_curl():
+    if sender is sending.by_curl and not sending.has_curl():
         pytest.skip("no curl on this machine")
     call = dataclasses.replace(RERANK, headers=(("Authorization", "bearer demo-cohere-key"),))
 
-    with getattr(sending, sender)(call, standin.url) as lines:
+    with sender(call, standin.url) as lines:
         received = receive(lines, 0.0)
 
     assert RERANK.faults(received) == []

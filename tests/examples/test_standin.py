@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -103,3 +104,21 @@ def test_a_chunked_body_is_read_to_its_end(standin):
 
     assert status == 200
     assert standin.reports[0]["body"] == whole.decode()
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [
+        pytest.param(b"Content-Length: 10\r\n\r\n{}", id="length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", id="between chunks"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}", id="in a chunk"),
+    ],
+)
+def test_a_body_that_broke_off_is_not_reported_as_whole(standin, framed):
+    with socket.create_connection(("127.0.0.1", standin.server_port), timeout=5) as connection:
+        connection.sendall(b"POST /v1/rerank HTTP/1.1\r\nHost: a\r\n" + framed)
+        connection.shutdown(socket.SHUT_WR)
+        answered = connection.recv(100)
+
+    assert answered == b""
+    assert standin.reports == []
