@@ -49,6 +49,8 @@ def open_exchange(environ: Environ) -> Exchange:
     environ[EXCHANGE] = exchange
     environ["PATH_INFO"] = exchange.path
     environ["SCRIPT_NAME"] = ""
+    # An offer to speak another protocol may be ignored (RFC 9110 §7.8); werkzeug would refuse a websocket's.
+    environ.pop("HTTP_UPGRADE", None)
     return exchange
 
 

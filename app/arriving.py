@@ -6,12 +6,13 @@ connection for the end of a body.
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.body import ChunkedReader, LengthReader
 
-from app.errors import ClientLeft, InvalidRequest
+from app.errors import ClientLeft, InvalidRequest, RequestTimeout
+from app.framing import NOT_IN_TRAILERS, BodyDecoder, ChunkedDecoder, LengthDecoder, Malformed
 
 READ_BYTES = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -25,26 +26,29 @@ class ArrivingBody:
     """
 
     def __init__(self, request: Any, client: socket.socket) -> None:
-        reader = request.body.reader
+        reader: ChunkedReader | LengthReader = request.body.reader
         self.fields = request.headers
         self.is_chunked = isinstance(reader, ChunkedReader)
         has_length = any(name == "CONTENT-LENGTH" for name, _ in request.headers)
         self.length: int | None = reader.length if has_length else None
         self.received = 0
-        self.is_whole = not self.is_chunked and not self.length
         self.failed = False
+        self._decoder: BodyDecoder = (
+            ChunkedDecoder(NOT_IN_TRAILERS) if self.is_chunked else LengthDecoder(self.length or 0)
+        )
         self._request = request
         self._client = client
         self._unreader = request.unreader
-        self._chunks: Iterator[bytes] = reader.parser if self.is_chunked else iter(())
         self._expects_continue = request._expected_100_continue and not self.is_whole
 
+    @property
+    def is_whole(self) -> bool:
+        return self._decoder.is_complete
+
     def arrived(self) -> bytes:
-        if self.is_whole or self.is_chunked:
+        if self.is_whole:
             return b""
-        octets = self._buffered() or self._received_now()
-        self._count(octets)
-        return octets
+        return self._decoded(self._unreader.take_buffered() or self._received_now())
 
     def pieces(self) -> Iterator[bytes]:
         if self._expects_continue:
@@ -52,15 +56,15 @@ class ArrivingBody:
             self._expects_continue = False
             self._client.sendall(CONTINUE)
         while not self.is_whole:
-            piece = self._next_chunk() if self.is_chunked else self._next_octets()
-            self._count(piece)
+            piece = self._decoded(self._unreader.take_buffered() or self._received())
             if piece:
                 yield piece
 
     def stop(self) -> None:
         # A small body that is here already costs less to read than a new connection.
-        if not self.is_whole and not self.is_chunked and not self._expects_continue:
-            self.arrived()
+        if not self.is_whole and not self._expects_continue:
+            with suppress(InvalidRequest):
+                self.arrived()
         if not self.is_whole:
             self.failed = True
             self._request.force_close()
@@ -69,57 +73,44 @@ class ArrivingBody:
         """Return b"": gunicorn looks here for what is unread before the next request, and `stop` left nothing."""
         return b""
 
-    def _count(self, octets: bytes) -> None:
-        self.received += len(octets)
-        if not self.is_chunked and self.received == self.length:
-            self.is_whole = True
-
-    def _buffered(self) -> bytes:
-        """Return what came along with the head, leaving behind what belongs to the next request."""
-        buffered: bytes = self._unreader.take_buffered()
-        missing = self._missing()
-        if len(buffered) > missing:
-            self._unreader.unread(buffered[missing:])
-            buffered = buffered[:missing]
-        return buffered
+    def _decoded(self, octets: bytes) -> bytes:
+        """Return the body octets in these, leaving behind what belongs to the next request."""
+        try:
+            piece, rest = self._decoder.decode(octets)
+        except Malformed as fault:
+            self.failed = True
+            self._request.force_close()
+            raise InvalidRequest("The chunked framing of the request body is broken.") from fault
+        if rest:
+            self._unreader.unread(rest)
+        self.received += len(piece)
+        return piece
 
     def _received_now(self) -> bytes:
         timeout_s = self._client.gettimeout()
         self._client.settimeout(0.0)
         try:
-            return self._client.recv(min(READ_BYTES, self._missing()))
+            return self._client.recv(self._room())
         except OSError:
             return b""
         finally:
             self._client.settimeout(timeout_s)
 
-    def _next_octets(self) -> bytes:
-        octets = self._buffered() or self._client_sent()
+    def _received(self) -> bytes:
+        try:
+            octets = self._client.recv(self._room())
+        except ConnectionError as fault:
+            raise self._left() from fault
+        except TimeoutError as late:
+            self.failed = True
+            raise RequestTimeout("The request body stopped arriving.") from late
         if not octets:
             raise self._left()
         return octets
 
-    def _client_sent(self) -> bytes:
-        try:
-            return self._client.recv(min(READ_BYTES, self._missing()))
-        except ConnectionError as fault:
-            raise self._left() from fault
-
-    def _next_chunk(self) -> bytes:
-        try:
-            piece = next(self._chunks, None)
-        except ParseException as fault:
-            self.failed = True
-            self._request.force_close()
-            raise InvalidRequest("The chunked framing of the request body is broken.") from fault
-        except (NoMoreData, ConnectionError) as fault:
-            raise self._left() from fault
-        self.is_whole = piece is None
-        return piece or b""
-
-    def _missing(self) -> int:
-        assert self.length is not None
-        return self.length - self.received
+    def _room(self) -> int:
+        """Return how much to receive: not past a known end, where the next request begins."""
+        return READ_BYTES if self.length is None else min(READ_BYTES, self.length - self.received)
 
     def _left(self) -> ClientLeft:
         self.failed = True

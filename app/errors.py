@@ -5,6 +5,7 @@
     │   ├── InvalidRequest          400 invalid_request
     │   ├── RouteNotFound           404 route_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
+    │   ├── RequestTimeout          408 request_timeout
     │   ├── RequestTooLarge         413 request_too_large
     │   ├── InternalError           500 internal_error
     │   └── UpstreamError           the upstream's fault, found before its answer began
@@ -77,6 +78,12 @@ class MethodNotAllowed(Refusal):
 
     def fields(self) -> list[tuple[str, str]]:
         return [("Allow", ", ".join(self.allow))]
+
+
+class RequestTimeout(Refusal):
+    """The client stopped sending its body for longer than the route's idle time-out (RFC 9110 §15.5.9)."""
+
+    status, code = 408, "request_timeout"
 
 
 class RequestTooLarge(Refusal):

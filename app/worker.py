@@ -73,6 +73,8 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> Any:
         if sum(len(name) + len(value) + 4 for name, value in req.headers) > MAX_HEAD_BYTES:
             raise unreadable.LimitRequestHeaders("limit request head size")
+        if any(name == "TRANSFER-ENCODING" and value.lower() != "chunked" for name, value in req.headers):
+            raise unreadable.UnsupportedTransferCoding("not chunked alone")
         body = ArrivingBody(req, sock)
         req.body = body
         # X_Y and X-Y are one name in the environ, and SCRIPT_NAME would move the path: neither goes there.
@@ -82,8 +84,8 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         try:
             # Past GeventWorker, which takes a greenlet's end for the end of a request.
             return AsyncWorker.handle_request(self, listener_name, req, sock, addr)
-        except (gevent.GreenletExit, SystemExit):
-            # The graceful time is over: what is unfinished must not look finished.
+        except (gevent.GreenletExit, SystemExit, TimeoutError):
+            # The graceful time is over, or the client reads no more: what is unfinished must not look finished.
             reset(sock)
             raise StopIteration from None
         except StopIteration:
@@ -91,6 +93,7 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
                 linger(sock)
             raise
         finally:
+            sock.settimeout(None)
             self.idle[gevent.getcurrent()] = sock
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from re import compile as compile_pattern
 
 from app.errors import GatewayError, UpstreamBroke
+from app.framing import BodyDecoder, CloseDecoder, Malformed
 from app.relay.connection import Connection, Deadline
-from app.relay.http1 import BodyDecoder, CloseDecoder, Malformed, ResponseHead
+from app.relay.http1 import ResponseHead
 from app.relay.pool import IDLE_S
 
 KEEP_ALIVE_TIMEOUT = compile_pattern(r"(?:^|[,;\s])timeout=(\d{1,6})")
@@ -34,6 +35,11 @@ class UpstreamBody:
         self._is_over = False
         if decoder.is_complete:
             self._end(rest=connection.buffered)
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether `read1` returns without waiting."""
+        return self._is_over or bool(self._connection.buffered)
 
     def read1(self, _size: int = -1) -> bytes:
         """Return the next octets as soon as some are here; b"" once the body is whole.

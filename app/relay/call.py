@@ -5,17 +5,10 @@ from typing import NoReturn, Protocol
 
 from app.errors import GatewayError, UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnreachable
 from app.exchange import RequestBody
+from app.framing import BodyDecoder, Malformed
 from app.headers import Fields
 from app.relay.connection import Answered, Connection, Deadline, Origin
-from app.relay.http1 import (
-    MAX_HEAD_BYTES,
-    BodyDecoder,
-    Malformed,
-    ResponseHead,
-    body_decoder,
-    request_head,
-    response_head,
-)
+from app.relay.http1 import MAX_HEAD_BYTES, ResponseHead, body_decoder, request_head, response_head
 from app.relay.pool import Pool
 from app.settings.gateway import Timeouts
 
@@ -47,6 +40,7 @@ class Call:
     def __init__(self, request: Request, timeouts: Timeouts, pool: Pool) -> None:
         self.total = Deadline(timeouts.total_s)
         self.is_sent_whole = False
+        self._is_ended = False
         self._request = request
         self._timeouts = timeouts
         self._pool = pool
@@ -58,7 +52,7 @@ class Call:
         UpstreamTimeout, or what the upload raises; the upstream has nothing whole then.
         """
         upload = self._request.upload
-        first = self._head() + upload.arrived()
+        first = self._head() + self._framed(upload.arrived())
         sent = self._begin(first, dial)
         try:
             if sent < len(first):
@@ -121,10 +115,18 @@ class Call:
     def _stream(self, upload: RequestBody) -> None:
         with self.connection.interrupted_by_answer():
             for piece in upload.pieces():
-                framed = b"%x\r\n%b\r\n" % (len(piece), piece) if upload.is_chunked else piece
-                self.connection.send(framed, self._wait_s())
-            if upload.is_chunked:
-                self.connection.send(LAST_CHUNK, self._wait_s())
+                self.connection.send(self._framed(piece), self._wait_s())
+            if upload.is_chunked and not self._is_ended:
+                self.connection.send(self._framed(b""), self._wait_s())
+
+    def _framed(self, piece: bytes) -> bytes:
+        """Return the octets that carry this piece, and the last chunk as soon as there is nothing more."""
+        upload = self._request.upload
+        if not upload.is_chunked:
+            return piece
+        self._is_ended = upload.is_whole
+        chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+        return chunk + LAST_CHUNK if self._is_ended else chunk
 
     def _final_head(self) -> ResponseHead:
         first_byte = Deadline(self._timeouts.first_byte_s)

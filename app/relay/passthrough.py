@@ -47,6 +47,8 @@ class Passthrough:
         """
         request = self._request(exchange, segments, remainder)
         if exchange.socket is not None:
+            # A client that stops sending, or stops reading the answer, does not keep its slot.
+            exchange.socket.settimeout(self._timeouts.idle_s)
             self._watch.begin(exchange.socket)
         began_s = time.perf_counter()
         try:
@@ -98,13 +100,15 @@ class BoundedUpload:
         return self._body.received
 
     def arrived(self) -> bytes:
-        return b""
+        return self._within_bounds(self._body.arrived())
 
     def pieces(self) -> Iterator[bytes]:
-        for piece in self._body.pieces():
-            if self._body.received > self._max_bytes:
-                raise _too_large(self._max_bytes)
-            yield piece
+        return map(self._within_bounds, self._body.pieces())
+
+    def _within_bounds(self, piece: bytes) -> bytes:
+        if self._body.received > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        return piece
 
     def stop(self) -> None:
         self._body.stop()
@@ -123,6 +127,7 @@ class Delivery:
         self._is_event_stream = is_event_stream(response.fields)
         self._tail = b"\n\n"
         self._broken: TransferBroken | None = None
+        self._has_begun = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -130,6 +135,11 @@ class Delivery:
     def __next__(self) -> bytes:
         if self._broken is not None:
             raise self._broken
+        if not self._has_begun:
+            self._has_begun = True
+            if not self._body.has_arrived:
+                # The head leaves at once: gunicorn sends it with the first piece, empty or not.
+                return b""
         try:
             piece = self._body.read1()
         except TransferBroken as broken:

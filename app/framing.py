@@ -1,0 +1,154 @@
+"""Takes bodies out of their framing, whatever pieces they arrive in; no I/O.
+
+Used for both directions. Reading is strict (RFC 9112): octets that two parsers could read differently are
+refused, because what follows them on the connection may belong to someone else.
+"""
+
+from collections.abc import Callable
+from re import compile as compile_pattern
+from typing import Protocol
+
+MAX_CHUNK_LINE_BYTES = 8 * 1024
+MAX_TRAILER_BYTES = 64 * 1024
+
+# RFC 9112 §5 and RFC 9110 §5.5: token ":" OWS field-value OWS CRLF; no folding, no control characters.
+FIELD_LINE = compile_pattern(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*"
+    rb"((?:[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\r\n"
+)
+# RFC 9112 §7.1: chunk-size [ chunk-ext ] CRLF; sixteen digits are more octets than anyone has.
+CHUNK_LINE = compile_pattern(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t \x21-\x7e\x80-\xff]*)?\r\n")
+# RFC 9110 §6.5.1: what frames, routes or authenticates a message cannot come after it.
+NOT_IN_TRAILERS = frozenset(
+    b"authorization connection content-encoding content-length content-range content-type cookie host"
+    b" proxy-authorization set-cookie te trailer transfer-encoding".split()
+)
+
+
+class Malformed(ValueError):
+    """These octets are not HTTP/1.1; the message says what is wrong and never quotes them."""
+
+
+class BodyDecoder(Protocol):
+    """Takes a body out of its framing, whatever pieces it arrives in."""
+
+    is_complete: bool
+
+    def decode(self, octets: bytes) -> tuple[bytes, bytes]:
+        """Return (body octets in these, what follows the body); raises Malformed on broken framing."""
+
+    def at_eof(self) -> bool:
+        """Tell whether the body is whole if the connection ends now."""
+
+
+class LengthDecoder:
+    """A body of a known number of octets."""
+
+    def __init__(self, length: int) -> None:
+        self.missing = length
+        self.is_complete = length == 0
+
+    def decode(self, octets: bytes) -> tuple[bytes, bytes]:
+        body, rest = (octets, b"") if len(octets) <= self.missing else (octets[: self.missing], octets[self.missing :])
+        self.missing -= len(body)
+        self.is_complete = self.missing == 0
+        return body, rest
+
+    def at_eof(self) -> bool:
+        return self.is_complete
+
+
+class CloseDecoder:
+    """A body that ends when the connection does."""
+
+    is_complete = False
+
+    def decode(self, octets: bytes) -> tuple[bytes, bytes]:
+        return octets, b""
+
+    def at_eof(self) -> bool:
+        return True
+
+
+# Takes (octets, start, body so far); returns the position behind what it read, or None for want of more octets.
+_Step = Callable[[bytes, int, list[bytes]], int | None]
+
+
+class ChunkedDecoder:
+    """A chunked body (RFC 9112 §7.1); its trailer section is read and dropped (RFC 9110 §6.5.1).
+
+    `refused_trailers` are lower-case names of fields that make the body Malformed when they come behind it.
+    """
+
+    def __init__(self, refused_trailers: frozenset[bytes] = frozenset()) -> None:
+        self.is_complete = False
+        self._refused_trailers = refused_trailers
+        self._held = b""
+        self._missing = 0
+        self._step: _Step = self._size_line
+        self._trailer_bytes = 0
+
+    def decode(self, octets: bytes) -> tuple[bytes, bytes]:
+        body: list[bytes] = []
+        octets = self._held + octets if self._held else octets
+        position: int | None = 0
+        while position is not None and not self.is_complete:
+            start = position
+            position = self._step(octets, start, body)
+            if position is None:
+                self._held = octets[start:]
+                return b"".join(body), b""
+        self._held = b""
+        return b"".join(body), octets[position:]
+
+    def at_eof(self) -> bool:
+        return self.is_complete
+
+    def _size_line(self, octets: bytes, start: int, _body: list[bytes]) -> int | None:
+        line = CHUNK_LINE.match(octets, start)
+        if line is None:
+            _refuse_hopeless(octets, start, MAX_CHUNK_LINE_BYTES, "a chunk size")
+            return None
+        self._missing = int(line[1], 16)
+        self._step = self._data if self._missing else self._trailer
+        return line.end()
+
+    def _data(self, octets: bytes, start: int, body: list[bytes]) -> int | None:
+        if start == len(octets):
+            return None
+        piece = octets[start : start + self._missing]
+        body.append(piece)
+        self._missing -= len(piece)
+        if not self._missing:
+            self._step = self._data_end
+        return start + len(piece)
+
+    def _data_end(self, octets: bytes, start: int, _body: list[bytes]) -> int | None:
+        found = octets[start : start + 2]
+        if not b"\r\n".startswith(found):
+            raise Malformed("a chunk is longer than its size says")
+        if len(found) < 2:
+            return None
+        self._step = self._size_line
+        return start + 2
+
+    def _trailer(self, octets: bytes, start: int, _body: list[bytes]) -> int | None:
+        if octets.startswith(b"\r\n", start):
+            self.is_complete = True
+            return start + 2
+        line = FIELD_LINE.match(octets, start)
+        if line is None:
+            _refuse_hopeless(octets, start, MAX_TRAILER_BYTES, "a trailer field")
+            return None
+        if line[1].lower() in self._refused_trailers:
+            raise Malformed("its trailer section has a field that belongs before the body")
+        self._trailer_bytes += line.end() - start
+        if self._trailer_bytes > MAX_TRAILER_BYTES:
+            raise Malformed("its trailer section is too long")
+        return line.end()
+
+
+def _refuse_hopeless(octets: bytes, start: int, limit: int, what: str) -> None:
+    """Raise Malformed for an unfinished line that no more octets can put right."""
+    if octets.find(b"\n", start) >= 0 or len(octets) - start > limit:
+        raise Malformed(f"{what} in it breaks the grammar of RFC 9112 section 7.1")
