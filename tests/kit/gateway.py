@@ -8,31 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tests.kit.client import Answer, Client
+from tests.kit.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 15.0
 LINE_DEADLINE_S = 5.0
-POLL_S = 0.01
-
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T | None], deadline_s: float, what: str) -> T:
-    """Return what `look` gives as soon as it gives something; the kit's one place that polls."""
-    end = time.monotonic() + deadline_s
-    while True:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        assert time.monotonic() < end, f"{what}: not within {deadline_s} s"
-        time.sleep(POLL_S)
 
 
 def free_port() -> int:

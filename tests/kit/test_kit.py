@@ -226,3 +226,14 @@ def test_a_killed_upstream_breaks_off(tmp_path: Path) -> None:
 
 def test_canaries_are_found() -> None:
     assert canaries.found(b"x" + canaries.CLIENT_BODY.encode() + b"y") == [canaries.CLIENT_BODY]
+
+
+def test_a_late_request_does_not_reach_the_next_test(server: Upstream) -> None:
+    for _ in range(50):
+        late = Client(server.port)
+        late.send(request("GET", "/late"))
+        late.close()
+
+        server.forget()
+
+        assert (server.requests, server.octets) == ([], 0)

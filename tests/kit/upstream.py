@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import select
 import socket
 import ssl
 import struct
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.kit.fields import Fields
+from tests.kit.waiting import eventually
 from tests.kit.wire import RAW_KEPT, CutError, Inbox, read_body
 
 DEADLINE_S = 10.0
@@ -53,9 +55,26 @@ class Connection:
         """The first MiB of what the peer sent, framing included."""
         return bytes(self.inbox.raw)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is left to be read here, now."""
+        if self.ended.is_set():
+            return True
+        poll = select.poll()
+        try:
+            poll.register(self.sock, select.POLLIN)
+        except (OSError, ValueError):  # Closed just now; its thread is about to say so.
+            return False
+        return self.inbox.is_waiting and not poll.poll(0)
+
     def close(self) -> None:
         self.is_closed_by_us = True
         self.sock.close()
+
+    def encrypt(self, tls: ssl.SSLContext, count: Callable[[int], None]) -> None:
+        """Speak TLS from here on. Raises OSError when the handshake fails."""
+        self.sock = tls.wrap_socket(self.sock, server_side=True)
+        self.inbox = Inbox(self.sock, count)
 
 
 @dataclass(eq=False)
@@ -246,7 +265,9 @@ class Upstream:
         self._over = threading.Event()
         self._waits: set[threading.Event] = set()
         self._busy: set[Connection] = set()
-        self.forget()
+        self._fence: tuple[str, int] | None = None
+        self._fence_reached = threading.Event()
+        self._begin()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, name="upstream", daemon=True)
@@ -281,19 +302,13 @@ class Upstream:
         return seen
 
     def forget(self) -> None:
-        """Start anew for the next test: no requests, the plain script, and no exchange left open."""
-        over, self._over = self._over, threading.Event()
-        over.set()
-        for event in self._waits:
-            event.set()
-        with self._news:
-            stuck = list(self._busy)
-        for connection in stuck:
-            with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
-        self._waits = set()
-        self.requests, self.connections, self.surprises, self.octets = [], [], [], 0
-        self.plays(answer(body=b"plain answer"))
+        """Start anew for the next test: no requests, the plain script, and no exchange left open.
+
+        What the gateway has sent until now belongs to the test before, although no thread may have read it yet.
+        """
+        self._end_scripts()
+        self._settle()
+        self._begin()
 
     def stop(self) -> None:
         """Close the listener and every connection."""
@@ -307,32 +322,62 @@ class Upstream:
                 connection.sock.shutdown(socket.SHUT_RDWR)
             assert connection.ended.wait(DEADLINE_S)
 
+    def _begin(self) -> None:
+        self._waits = set()
+        self.requests, self.connections, self.surprises, self.octets = [], [], [], 0
+        self.plays(answer(body=b"plain answer"))
+
+    def _end_scripts(self) -> None:
+        over, self._over = self._over, threading.Event()
+        over.set()
+        for event in self._waits:
+            event.set()
+        with self._news:
+            stuck = list(self._busy)
+        for connection in stuck:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _settle(self) -> None:
+        """Wait until every octet that is here has been read, on every connection that is here.
+
+        Connections are accepted in the order they came, so all earlier ones are known when our own is.
+        """
+        self._fence_reached.clear()
+        with socket.socket() as fence:
+            fence.bind(("127.0.0.1", 0))
+            self._fence = fence.getsockname()
+            fence.connect(("127.0.0.1", self.port))
+            assert self._fence_reached.wait(DEADLINE_S)
+        eventually(lambda: all(c.is_at_rest for c in list(self._alive)), DEADLINE_S, "the upstream is at rest")
+
     def _accept(self) -> None:
         while True:
             try:
-                sock, _ = self._listener.accept()
+                sock, peer = self._listener.accept()
             except OSError:
                 return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._receive, args=(sock,), daemon=True).start()
-
-    def _receive(self, sock: socket.socket) -> None:
-        if self._tls:
-            try:
-                sock = self._tls.wrap_socket(sock, server_side=True)
-            except OSError:
+            if peer == self._fence:
                 sock.close()
-                return
-        connection = Connection(next(self._numbers), sock, self._count)
-        with self._news:
-            self._alive.add(connection)
-            self.connections.append(connection)
-            self._news.notify_all()
+                self._fence_reached.set()
+                continue
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(next(self._numbers), sock, self._count)
+            with self._news:
+                self._alive.add(connection)
+                self.connections.append(connection)
+            threading.Thread(target=self._receive, args=(connection,), daemon=True).start()
+
+    def _receive(self, connection: Connection) -> None:
         try:
-            sock.sendall(self._greeting)
+            if self._tls:
+                connection.encrypt(self._tls, self._count)
+            connection.sock.sendall(self._greeting)
             self._converse(connection)
+        except OSError:  # A failed handshake, or a peer that left before it was greeted.
+            connection.inbox.ending = connection.inbox.ending or "reset"
         finally:
-            sock.close()
+            connection.sock.close()
             self._alive.discard(connection)
             connection.ended.set()
 

@@ -25,6 +25,7 @@ class Inbox:
     def __init__(self, sock: socket.socket, count: Callable[[int], None]) -> None:
         self.raw = bytearray()
         self.ending: str | None = None
+        self.is_waiting = False
         self._sock = sock
         self._count = count
         self._ahead = bytearray()
@@ -33,11 +34,14 @@ class Inbox:
         """Wait for some octets more; False once the peer has ended its side."""
         if self.ending:
             return False
+        self.is_waiting = True
         try:
             block = self._sock.recv(BLOCK)
         except (ConnectionError, ssl.SSLError):
             self.ending = "reset"
             return False
+        finally:
+            self.is_waiting = False
         if not block:
             self.ending = "fin"
             return False
