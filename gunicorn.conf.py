@@ -19,7 +19,7 @@ from app.settings.problems import SettingsInvalid
 from app.telemetry.logs import logging_config
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '4000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY") or len(os.sched_getaffinity(0)))
+workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
 worker_class = "app.worker.GatewayWorker"
 worker_connections = 10_000
 backlog = 2048

@@ -7,6 +7,7 @@ still unread. A half-closed client counts as gone, as in nginx and Go.
 
 import select
 import socket
+import sys
 from contextlib import suppress
 
 import gevent
@@ -16,24 +17,27 @@ from gevent.hub import get_hub
 from app.errors import ClientLeft
 
 READABLE = 1  # libev's EV_READ
+IS_LINUX = sys.platform == "linux"
 
 
 class DepartureWatch:
-    """One epoll set for all waiting exchanges of a worker.
+    """One epoll set for all waiting exchanges of a worker; made with the first of them, so after the fork.
 
-    `begin` and `end` are called by the exchange's own greenlet; between them ClientLeft may be raised in
-    it wherever it waits, as gevent.Timeout would be.
+    Where there is no epoll (macOS) a departure is noticed at the next write, as everywhere in WSGI.
+    `begin` and `end` are called by the exchange's own greenlet; between them ClientLeft may be raised in it
+    wherever it waits, as gevent.Timeout would be.
     """
 
     def __init__(self) -> None:
-        # gevent takes epoll out of `select`, since it would block the loop; with time-out 0 it cannot.
-        self._epoll: select.epoll = monkey.get_original("select", "epoll")()
+        self._epoll: select.epoll | None = None
         self._waiting: dict[int, gevent.Greenlet] = {}
-        self._watcher = get_hub().loop.io(self._epoll.fileno(), READABLE)
-        self._watcher.start(self._wake)
 
     def begin(self, client: socket.socket) -> None:
         """Watch this client on behalf of the current greenlet."""
+        if not IS_LINUX:
+            return
+        if self._epoll is None:
+            self._epoll = self._opened()
         number = client.fileno()
         self._waiting[number] = gevent.getcurrent()
         self._epoll.register(number, select.EPOLLRDHUP)
@@ -42,15 +46,22 @@ class DepartureWatch:
         """Watch this client no longer; harmless when it is not watched."""
         self._forget(client.fileno())
 
+    def _opened(self) -> "select.epoll":
+        # gevent takes epoll out of `select`, since it would block the loop; with time-out 0 it cannot.
+        epoll: select.epoll = monkey.get_original("select", "epoll")()
+        self._watcher = get_hub().loop.io(epoll.fileno(), READABLE)
+        self._watcher.start(self._wake)
+        return epoll
+
     def _forget(self, number: int) -> gevent.Greenlet | None:
         waiting = self._waiting.pop(number, None)
-        if waiting is not None:
+        if waiting is not None and self._epoll is not None:
             with suppress(OSError):
                 self._epoll.unregister(number)
         return waiting
 
     def _wake(self) -> None:
-        for number, _event in self._epoll.poll(0):
+        for number, _event in self._epoll.poll(0) if self._epoll else ():
             waiting = self._forget(number)
             if waiting is not None:
                 waiting.throw(ClientLeft("the client closed its connection"))
