@@ -7,7 +7,7 @@ from pathlib import Path
 from app.settings import building, cautions, checks, document, references, unserved
 from app.settings.gateway import Gateway
 from app.settings.problems import Finding, Place, Problem, SettingsInvalid, spelled
-from app.settings.understanding import IGNORED, Understood, understand
+from app.settings.understanding import IGNORED, Understood, empty, understand
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,19 @@ def _own_port(environ: Mapping[str, str]) -> int:
 def _findings(
     written: document.Document, resolved: references.Resolved, understood: Understood, own_port: int
 ) -> Iterator[Finding]:
-    """Yield everything found; where a value could not be had, only why."""
-    unreadable = [*written.findings, *resolved.findings]
-    yield from unreadable
-    without_value = {finding.place for finding in unreadable}
-    later = [
-        *understood.findings,
-        *unserved.findings(resolved.value),
-        *checks.findings(understood.candidates, own_port),
-    ]
-    yield from (finding for finding in later if finding.place not in without_value)
+    """Yield everything found; of one place only what comes first, since the rest follows from it."""
+    crossing = checks.findings(understood.candidates, own_port)
+    stages: tuple[Iterable[Finding], ...] = (
+        (*written.findings, *resolved.findings),
+        empty(resolved.value),
+        understood.findings,
+        (*unserved.findings(resolved.value), *crossing),
+    )
+    told: set[Place] = set()
+    for stage in stages:
+        found = [finding for finding in stage if finding.place not in told]
+        told |= {finding.place for finding in found}
+        yield from found
 
 
 def _problems(found: Iterable[Finding], path: Path, lines: Mapping[Place, int]) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ boolean. What needs more than one field is in `checks.py`; what this version doe
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -36,7 +36,9 @@ def _target(value: object) -> gateway.HttpTarget | str:
     return value if urls.is_adapter(value) else urls.http_target(value)
 
 
-def _unique(methods: tuple[str, ...]) -> tuple[str, ...]:
+def _methods(methods: tuple[str, ...]) -> tuple[str, ...]:
+    if not methods:
+        raise ValueError("is empty; name at least one method, or leave the field out for all")
     if len(set(methods)) < len(methods):
         raise ValueError("names a method twice; name each once")
     return methods
@@ -46,7 +48,8 @@ HeaderName = Annotated[str, AfterValidator(fields.header_name)]
 HeaderValue = Annotated[SecretStr, _secret(fields.header_value)]
 Key = Annotated[SecretStr, _secret(fields.key)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_ALL_METHODS: tuple[Method, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_ALL_METHODS: tuple[Method, ...] = get_args(Method)
+_METHODS_SCHEMA = {"type": "array", "items": {"enum": list(_ALL_METHODS)}, "minItems": 1, "uniqueItems": True}
 Seconds = Annotated[float, Field(gt=0, le=_A_YEAR_S, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -97,7 +100,7 @@ class PassThroughEndpoint(_Entry):
     include_subpath: bool = Field(
         default=False, description="Take everything below `path` too; the remainder is appended to the target."
     )
-    methods: Annotated[tuple[Method, ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+    methods: Annotated[tuple[Method, ...], AfterValidator(_methods), WithJsonSchema(_METHODS_SCHEMA)] = Field(
         default=_ALL_METHODS, description="Methods taken; others get 405. All seven if left out."
     )
     auth: bool = Field(

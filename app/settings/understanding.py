@@ -43,29 +43,28 @@ class Understood:
     candidates: dict[Place, Candidate]
     """What checks across fields work on, by place."""
     findings: tuple[Finding, ...]
+    """What a model does not accept."""
 
 
 def understand(value: object, places: Container[Place]) -> Understood:
     """Return the file's models; `places` are those of the file."""
-    empty = tuple(_empty(value, ()))
     try:
         file = ConfigFile.model_validate(value)
     except ValidationError as error:
-        found = tuple(wording.findings(error, places))
-        return Understood(None, _candidates(value), empty + found)
+        return Understood(None, _candidates(value), tuple(wording.findings(error, places)))
     endpoints = enumerate(file.general_settings.pass_through_endpoints)
-    return Understood(file, {(*ROUTES, index): Candidate(endpoint) for index, endpoint in endpoints}, empty)
+    return Understood(file, {(*ROUTES, index): Candidate(endpoint) for index, endpoint in endpoints}, ())
 
 
-def _empty(value: object, place: Place) -> Iterator[Finding]:
+def empty(value: object, place: Place = ()) -> Iterator[Finding]:
     """Yield a finding for each name without a value: most likely its lines were commented out or misplaced."""
     if isinstance(value, dict):
         for name, child in value.items():
             if name not in _FREE:
-                yield from _empty(child, (*place, name))
+                yield from empty(child, (*place, name))
     elif isinstance(value, tuple):
         for index, child in enumerate(value):
-            yield from _empty(child, (*place, index))
+            yield from empty(child, (*place, index))
     elif value is None and place[-2:] != ("timeouts", "total"):
         yield Finding(place, "is empty; write a value, or leave the field out")
 
