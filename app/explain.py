@@ -111,7 +111,8 @@ def _ask(app: Flask, environ: dict[str, Any]) -> tuple[int, str]:
 def _lines(exchange: Exchange, request: UpstreamRequest) -> Iterator[str]:
     path, mark, query = request.target.partition("?")
     yield f"route     {exchange.route}"
-    yield f"connects  {request.origin.scheme}://{request.origin.host}:{request.origin.port}"
+    host = f"[{request.origin.host}]" if ":" in request.origin.host else request.origin.host
+    yield f"connects  {request.origin.scheme}://{host}:{request.origin.port}"
     yield ""
     yield f"{request.method} {path}{mark}{_readable(starred_query(query))} HTTP/1.1"
     yield f"Host: {request.authority}"
