@@ -1,0 +1,53 @@
+"""What works and should not stay so is told at start."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.settings.conftest import one_route
+
+STRONG = "sk-8c1f0a6e4b7d92f3"
+
+
+def about(word, gateway):
+    return [warning for warning in gateway.warnings if word in warning]
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-1234", "SK-1234", "secret", "changeme-changeme", "aaaaaaaaaaaaaaaaaaaaaaaa", "short-but-odd-1"]
+)
+def test_a_weak_master_key_works_with_a_warning_that_does_not_tell_it(loaded, key):
+    gateway = loaded(f"general_settings: {{master_key: {key}}}\n")
+
+    assert gateway.master_key.get_secret_value() == key
+    (warning,) = about("master_key", gateway)
+    assert key not in warning
+
+
+@pytest.mark.parametrize("fields", [f"master_key: {STRONG}", "max_request_size_mb: 1"])
+def test_a_strong_master_key_or_none_brings_no_warning(loaded, fields):
+    assert about("master_key", loaded(f"general_settings: {{{fields}}}\n")) == []
+
+
+def test_open_routes_are_listed_in_one_warning(loaded):
+    text = one_route("auth: false") + "    - {path: /c, target: 'https://up.example'}\n"
+
+    (warning,) = about("open to everyone", loaded(text))
+
+    assert warning.endswith(": /a, /c")
+
+
+def test_what_litellm_knows_is_ignored_with_one_warning_that_names_it(loaded):
+    sections = "litellm_settings: {drop_params: true}\nrouter_settings: [os.environ/UNSET]\nenvironment_variables:\n"
+
+    (warning,) = about("LiteLLM", loaded(one_route() + sections))
+
+    assert warning.startswith("litellm_settings, router_settings, environment_variables:")
+
+
+def test_a_file_without_routes_works_with_a_warning(loaded):
+    assert len(about("has no route", loaded("general_settings: {}\n"))) == 1
+
+
+def test_a_file_in_order_brings_only_the_warning_about_open_routes(loaded):
+    assert len(loaded(f"{one_route()}  master_key: {STRONG}\n").warnings) == 1

@@ -1,0 +1,39 @@
+"""What this version does not serve yet is known, and refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.settings.conftest import one_route
+
+ROUTE = "general_settings.pass_through_endpoints[0]"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (one_route("auth: true"), f"{ROUTE}.auth"),
+        (one_route("headers: {litellm_user_api_key: x-api-key}"), f"{ROUTE}.headers"),
+        (one_route("custom_auth_parser: langfuse"), f"{ROUTE}.custom_auth_parser"),
+        (one_route("rpm_limit: 5"), f"{ROUTE}.rpm_limit"),
+        (one_route("cost_per_request: 0.5"), f"{ROUTE}.cost_per_request"),
+        (one_route(target="custom_callbacks.anthropic_adapter"), f"{ROUTE}.target"),
+        ("general_settings: {on_limiter_failure: admit}", "general_settings.on_limiter_failure"),
+        (
+            "general_settings: {require_auth_for_metrics_endpoint: false}",
+            "general_settings.require_auth_for_metrics_endpoint",
+        ),
+        ("keys: [{key: abc}]", "keys"),
+        ("model_list: [{model_name: m, litellm_params: {model: x}}]", "model_list"),
+    ],
+)
+def test_it_is_refused_where_it_stands(problems, text, place):
+    (problem,) = problems(text)
+
+    assert problem.place == place
+    assert problem.message.startswith("is not served by this version yet")
+
+
+@pytest.mark.parametrize("text", [one_route("auth: false"), "keys: []\n", "model_list: []\n"])
+def test_what_asks_for_nothing_is_served(problems, text):
+    assert problems(text) == []
