@@ -50,13 +50,17 @@ class Gateway:
             **environ,
         }
 
-    def start(self) -> Gateway:
-        """Start and wait until /health/liveliness answers 200."""
+    def launch(self) -> None:
+        """Start, and wait for nothing."""
         with self._path("stdout").open("wb") as out, self._path("stderr").open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "wsgi:app"],
                 cwd=ROOT, env=self._environ, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
             )  # fmt: skip
+
+    def start(self) -> Gateway:
+        """Start and wait until /health/liveliness answers 200."""
+        self.launch()
         try:
             eventually(self._is_live, START_DEADLINE_S, "the gateway answers")
         except BaseException:
@@ -77,6 +81,10 @@ class Gateway:
             raise
         assert status == 0, f"the gateway ended with status {status}: {self.words()[-2000:]!r}"
         assert b"Traceback" not in self.words(), self.words().partition(b"Traceback")[2][:4000].decode()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the master."""
+        self.process.send_signal(number)
 
     def client(self, receive_buffer_bytes: int | None = None) -> Client:
         """Return a new connection, closed with the test at the latest."""

@@ -1,0 +1,137 @@
+"""The gateway's life: start, health, reload by SIGHUP, stop by SIGTERM (CONTRACT §1, §2, §4)."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kit.client import request
+from tests.kit.gateway import Gateway
+from tests.kit.upstream import Upstream, chunk, head, wait
+from tests.kit.waiting import eventually
+
+CHUNKED = ("Transfer-Encoding", "chunked")
+
+
+def config(*routes: str) -> str:
+    return "general_settings:\n  pass_through_endpoints:\n" + "".join(f"    - {route}\n" for route in routes)
+
+
+@pytest.fixture
+def plain_route(upstream: Upstream) -> str:
+    return f'{{path: /plain, target: "http://{upstream.authority}/plain"}}'
+
+
+@pytest.fixture
+def mortal_gateway(tmp_path: Path, plain_route: str, gateway_environ: dict[str, str]) -> Iterator[Gateway]:
+    """A gateway that the test stops, or has its fixture stop."""
+    gateway = Gateway(tmp_path / "mortal", config(plain_route), gateway_environ).start()
+    yield gateway
+    if gateway.process.poll() is None:
+        gateway.stop()
+    gateway.close_clients()
+
+
+@pytest.mark.parametrize("path", ["/health/liveliness", "/health/liveness", "/health/readiness"])
+def test_health_is_open(gateway: Gateway, upstream: Upstream, path: str) -> None:
+    assert gateway.ask("GET", path).status == 200
+    assert gateway.ask("HEAD", path).status == 200
+    assert gateway.ask("POST", path).status == 405
+    assert upstream.octets == 0
+
+
+def test_bad_file_ends_the_start_with_all_problems_and_no_port(
+    tmp_path: Path, plain_route: str, gateway_environ: dict[str, str]
+) -> None:
+    routes = ['{path: no-slash, target: "http://x.test/"}', '{path: /b, target: "ftp://x.test/", auht: true}']
+    gateway = Gateway(tmp_path / "bad", config(plain_route, *routes), gateway_environ)
+
+    gateway.launch()
+
+    assert gateway.process.wait(15) == 1
+    words = gateway.words().decode()
+    for word in ("auht", "auth", "ftp", "pass_through_endpoints[1]", "pass_through_endpoints[2]"):
+        assert word in words
+    assert "Listening" not in words
+    assert "Traceback" not in words
+
+
+def test_open_streams_are_finished_after_sigterm(mortal_gateway: Gateway, upstream: Upstream) -> None:
+    """CONTRACT §2: and readiness says 503 at once to those who can still ask."""
+    go = threading.Event()
+    upstream.plays(head(200, [CHUNKED]), chunk(b"one"), wait(go), chunk(b"two"), chunk(b""))
+    askers = [mortal_gateway.client() for _ in range(8)]
+    assert {asker.ask("GET", "/health/readiness").status for asker in askers} == {200}
+    client = mortal_gateway.client()
+    client.send(request("GET", "/plain"))
+    got = client.begin_answer()
+    client.read_until(got, b"one")
+
+    mortal_gateway.signal(signal.SIGTERM)
+    eventually(lambda: is_unready(mortal_gateway), 5, "a new connection is refused, or told 503")
+    for asker in askers:
+        asker.send_while_taken(request("GET", "/health/readiness"))
+    told = [asker.begin_answer().status for asker in askers]
+    go.set()
+    client.finish(got)
+
+    assert (got.is_whole, bytes(got.body)) == (True, b"onetwo")
+    assert set(told) <= {0, 503}  # 0: the idle connection was closed
+    assert mortal_gateway.process.wait(15) == 0
+    assert b"Traceback" not in mortal_gateway.words()
+
+
+def is_unready(gateway: Gateway) -> bool:
+    try:
+        return gateway.ask("GET", "/health/readiness").status == 503
+    except OSError:
+        return True
+
+
+def test_good_file_takes_over_on_sighup_and_open_streams_go_on(
+    mortal_gateway: Gateway, upstream: Upstream, plain_route: str
+) -> None:
+    go = threading.Event()
+    upstream.plays_in_turn(
+        [head(200, [CHUNKED]), chunk(b"one"), wait(go), chunk(b"two"), chunk(b"")], [b"HTTP/1.1 204 OK\r\n\r\n"]
+    )
+    client = mortal_gateway.client()
+    client.send(request("GET", "/plain"))
+    got = client.begin_answer()
+    client.read_until(got, b"one")
+
+    mortal_gateway.config_path.write_text(config(plain_route, plain_route.replace("/plain,", "/new,")))
+    mortal_gateway.signal(signal.SIGHUP)
+    eventually(status_is(mortal_gateway, "/new", 204), 10, "the new route is served")
+    go.set()
+    client.finish(got)
+
+    assert (got.is_whole, bytes(got.body)) == (True, b"onetwo")
+    assert mortal_gateway.ask("GET", "/plain").status == 204
+
+
+def test_bad_file_is_refused_on_sighup_and_the_old_one_stays(mortal_gateway: Gateway, upstream: Upstream) -> None:
+    workers = set(mortal_gateway.worker_pids())
+    mortal_gateway.config_path.write_text("general_settings: {pass_through_endpoints: [{path: /new}]}\n")
+
+    mortal_gateway.signal(signal.SIGHUP)
+    error = eventually(lambda: errors_of(mortal_gateway), 10, "the problem is logged")
+    # Whether or not workers are replaced for nothing, two serve in the end.
+    eventually(lambda: len(mortal_gateway.worker_pids()) == len(workers), 10, "workers as before")
+
+    assert {mortal_gateway.ask("GET", path).status for path in ["/plain"] * 6} == {200}
+    assert mortal_gateway.ask("GET", "/new").status == 404
+    assert "target" in error[0]
+    assert {seen.target for seen in upstream.requests} == {"/plain"}
+
+
+def status_is(gateway: Gateway, path: str, status: int) -> Callable[[], bool]:
+    return lambda: gateway.ask("GET", path).status == status
+
+
+def errors_of(gateway: Gateway) -> list[str] | None:
+    return [str(line) for line in gateway.records() if line["level"] == "error"] or None
