@@ -103,6 +103,14 @@ def test_upstream_that_stays_silent_after_a_103_is_a_504(gateway: Gateway, upstr
     assert upstream.requests[0].connection.ended.wait(5)
 
 
+def test_endless_informational_answers_end_in_an_error(gateway: Gateway, upstream: Upstream) -> None:
+    """CF-04, SH-02: they hold neither the slot nor the memory for longer than the deadline."""
+    upstream.plays(lambda turn: turn.flood(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"))
+
+    assert gateway.ask("GET", "/quick").status in (502, 504)
+    assert upstream.requests[0].connection.ended.wait(5)
+
+
 def test_half_a_head_and_silence_is_a_504(gateway: Gateway, upstream: Upstream) -> None:
     """CF-04."""
     upstream.plays(b"HTTP/1.1 200 OK\r\nX-A: ", SILENCE)

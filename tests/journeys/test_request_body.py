@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import select
+import threading
 
 import pytest
 
 from tests.kit.claims import assert_refused, gateway_error
 from tests.kit.client import Client, request, request_head
 from tests.kit.gateway import Gateway
-from tests.kit.upstream import CLOSE, FIN, SILENCE, Upstream, answer, chunk
+from tests.kit.upstream import CLOSE, FIN, SILENCE, Upstream, answer, chunk, wait
 
 MIB = 1 << 20
 BLOCK = bytes(range(256)) * 4096
@@ -205,6 +207,25 @@ def test_upload_is_streamed_with_bounded_memory(gateway: Gateway, upstream: Upst
     assert got.status == 200
     assert (seen.whole, seen.sha256) == (True, hashlib.sha256(BLOCK * 64).hexdigest())
     assert gateway.high_water_kib() - before_kib < 16 * 1024
+
+
+def test_slow_upstream_holds_the_client_back(gateway: Gateway, upstream: Upstream) -> None:
+    """RB-10: of 128 MiB on offer, little more than the sockets' buffers is taken; memory stays flat."""
+    assert gateway.ask("POST", "/open", body=BLOCK).status == 200
+    before_kib = gateway.high_water_kib()
+    upstream.plays_unread(wait(threading.Event()))
+    client = gateway.client()
+    client.send(request_head("POST", "/open", [("Content-Length", str(128 * MIB))]))
+    writable = select.poll()
+    writable.register(client.sock, select.POLLOUT)
+
+    taken = 0
+    while taken < 128 * MIB and writable.poll(500):
+        taken += client.sock.send(BLOCK[: 1 << 16])
+
+    assert taken < 64 * MIB
+    assert gateway.high_water_kib() - before_kib < 16 * 1024
+    assert len(upstream.requests) == 2
 
 
 @pytest.mark.parametrize(
