@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import requests
 from flask import Flask
 
-from app import health, ledger, refusals, routes
+from app import health, ledger, refusals, router, routes
 from app.relay.passthrough import Passthrough
 from app.relay.upstream import upstream_session
 from app.relay.watch import DepartureWatch
@@ -29,7 +29,7 @@ def create_app(
     app = Flask("tollhouse", static_folder=None)
     ledger.init_app(app)  # first in, last out: sees refusals too
     refusals.init_app(app)
-    routes.init_app(app)
+    router.init_app(app)
     health.init_app(app)
     session, watch = session or upstream_session(environ), DepartureWatch()
     for route in gateway.routes:

@@ -1,6 +1,13 @@
 """Door: whether this worker lives, and whether it should be sent work."""
 
+from typing import NoReturn
+
 from flask import Blueprint, Flask, Response, jsonify
+
+from app import router
+from app.errors import MethodNotAllowed
+
+METHODS = ("GET", "HEAD")
 
 
 class Readiness:
@@ -27,8 +34,15 @@ def init_app(app: Flask) -> None:
         return _no_store(response)
 
     for path, view in (("/liveliness", liveliness), ("/liveness", liveliness), ("/readiness", ready)):
-        door.add_url_rule(path, endpoint=path[1:], view_func=view, methods=["GET", "HEAD"])
+        door.add_url_rule(path, endpoint=path[1:], view_func=view, methods=METHODS, provide_automatic_options=False)
     app.register_blueprint(door)
+    for path in ("/liveliness", "/liveness", "/readiness"):
+        # A route for everything below "/" must not get what is meant for these pages.
+        router.close(app, f"/health{path}", _refuse_method)
+
+
+def _refuse_method() -> NoReturn:
+    raise MethodNotAllowed("This page takes GET and HEAD.", allow=METHODS)
 
 
 def _no_store(response: Response) -> Response:

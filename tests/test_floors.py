@@ -12,7 +12,7 @@ FLOORS = (
     ("app.explain",),
     ("app.factory",),
     ("app.routes", "app.health"),
-    ("app.ledger", "app.refusals", "app.relay"),
+    ("app.ledger", "app.refusals", "app.relay", "app.router"),
     ("app.telemetry",),
     ("app.settings",),
     ("app.arrival", "app.arriving"),
