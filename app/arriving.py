@@ -54,11 +54,17 @@ class ArrivingBody:
         if self._expects_continue:
             # Only now is the body wanted; earlier a refusal could spare the client the upload (RFC 9110 §10.1.1).
             self._expects_continue = False
-            self._client.sendall(CONTINUE)
+            self._ask_for_it()
         while not self.is_whole:
             piece = self._decoded(self._unreader.take_buffered() or self._received())
             if piece:
                 yield piece
+
+    def _ask_for_it(self) -> None:
+        try:
+            self._client.sendall(CONTINUE)
+        except ConnectionError as fault:
+            raise self._left() from fault
 
     def stop(self) -> None:
         # A small body that is here already costs less to read than a new connection.

@@ -78,7 +78,8 @@ class Connection:
         except OSError:
             return False
         finally:
-            self.socket.settimeout(timeout_s)
+            with suppress(OSError):
+                self.socket.settimeout(timeout_s)
         return False
 
     @contextmanager

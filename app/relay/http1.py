@@ -55,7 +55,7 @@ def response_head(head: bytes) -> ResponseHead:
         line = FIELD_LINE.match(head, position)
         if line is None:
             raise Malformed("it has a header line that breaks the grammar of RFC 9112 section 5")
-        fields.append((line[1].decode("latin-1"), line[2].decode("latin-1")))
+        fields.append((line[1].decode("latin-1"), line[2].strip(b" \t").decode("latin-1")))
         position = line.end()
     reason = (status_line[3] or b"").decode("latin-1")
     return ResponseHead(int(status_line[1]), int(status_line[2]), reason, fields)
