@@ -11,12 +11,12 @@ FLOORS = (
     ("app.worker", "app.__main__"),
     ("app.explain",),
     ("app.factory",),
-    ("app.routes", "app.health"),
-    ("app.ledger", "app.refusals", "app.relay", "app.router"),
-    ("app.telemetry",),
+    ("app.routes", "app.management", "app.health"),
+    ("app.admission", "app.ledger", "app.ratelimit", "app.refusals", "app.relay", "app.router"),
+    ("app.stores", "app.telemetry"),
     ("app.settings",),
     ("app.arrival", "app.arriving"),
-    ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.targets"),
+    ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.principal", "app.targets"),
     ("app.headers", "app.errors"),
 )
 # Where an import may wait until it is needed: what it loads is slow, and most runs do without.
