@@ -17,14 +17,18 @@ def adapter():
 
 @pytest.fixture
 def send(adapter, upstream):
-    """Send a request to the scripted upstream and return the answer, its body still to be read."""
+    """Send a request to the scripted upstream and return the answer; its body can be read while the test lasts."""
+    answers = []
 
     def send(method="GET", target="/plain", fields=(), upload=None, timeouts=QUICK):
         leads_to = http_target(f"http://{upstream.authority}")
         request = UpstreamRequest(method, leads_to, target, list(fields), upload or NoBody())
-        return adapter.send(request, timeout=timeouts)
+        answers.append(adapter.send(request, timeout=timeouts))
+        return answers[-1]
 
-    return send
+    yield send
+    for answer in answers:
+        answer.raw.close()
 
 
 @pytest.fixture

@@ -136,17 +136,23 @@ def test_an_upstream_without_a_good_certificate_is_not_spoken_to(tls_upstreams, 
 @pytest.mark.parametrize(
     "origin",
     [
-        pytest.param(Origin("http", "127.0.0.1", free_port()), id="nobody listens"),
         pytest.param(Origin("http", "no-such-host.invalid.", 80), id="no such name"),
         pytest.param(Origin("http", "x" * 64 + ".test", 80), id="no name at all"),
         pytest.param(Origin("http", "a..b", 80), id="an empty label"),
     ],
 )
-def test_an_upstream_that_is_not_there_is_unreachable(origin):
+def test_an_upstream_without_an_address_is_unreachable(origin):
     with pytest.raises(UpstreamUnreachable) as refusal:
         dial(origin, 5.0, TLS)
 
     assert str(refusal.value) == "The upstream could not be reached."
+
+
+def test_an_upstream_where_nobody_listens_is_unreachable():
+    with pytest.raises(UpstreamUnreachable) as refusal:
+        dial(Origin("http", "127.0.0.1", free_port()), 5.0, TLS)
+
+    assert isinstance(refusal.value.__cause__, ConnectionRefusedError)
 
 
 def patched(program, *arguments):
