@@ -50,6 +50,8 @@ def _names(path: str) -> str | None:
     for segment in path.split("/"):
         if ("{" in segment or "}" in segment) and not PLACEHOLDER.fullmatch(segment):
             return "has braces that are no {name} alone in its segment; write /{name}/, of letters, digits and _"
+    if any(name.endswith("__") for name in names(path)):
+        return "uses a {name} that ends in two underscores, which are the router's own; take another"
     if len(set(names(path))) < len(names(path)):
         return "uses a {name} twice; give each segment its own name"
     return None

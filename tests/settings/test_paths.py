@@ -55,6 +55,7 @@ def test_a_path_stays_as_written(path):
         pytest.param("/{}", "has braces", id="no name"),
         pytest.param("/{1a}", "has braces", id="name begins with a digit"),
         pytest.param("/{a}/x/{a}", "twice", id="a name twice"),
+        pytest.param("/{below__}", "the router's own", id="a name of the router's"),
         pytest.param("/admin", "the gateway's own /admin/", id="CE-13 /admin"),
         pytest.param("/admin/x", "the gateway's own /admin/", id="CE-13 below /admin"),
         pytest.param("/metrics", "the gateway's own /metrics", id="CE-13 /metrics"),
