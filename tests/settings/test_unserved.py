@@ -14,6 +14,7 @@ ROUTE = "general_settings.pass_through_endpoints[0]"
     [
         (one_route("auth: true"), f"{ROUTE}.auth"),
         (one_route("headers: {litellm_user_api_key: x-api-key}"), f"{ROUTE}.headers"),
+        (one_route("headers: {LiteLLM_User_API_Key: x-api-key}"), f"{ROUTE}.headers"),
         (one_route("custom_auth_parser: langfuse"), f"{ROUTE}.custom_auth_parser"),
         (one_route("rpm_limit: 5"), f"{ROUTE}.rpm_limit"),
         (one_route("cost_per_request: 0.5"), f"{ROUTE}.cost_per_request"),
