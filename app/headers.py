@@ -9,7 +9,7 @@ from functools import lru_cache
 from re import IGNORECASE
 from re import compile as compile_pattern
 
-Fields = list[tuple[str, str]]
+from app.fields import Fields
 
 # RFC 9110 §7.6.1: fields about this connection, not about the message. HTTP2-Settings (RFC 7540 §3.2.1)
 # belongs to an h2c upgrade, Proxy-Auth* (RFC 9110 §11.7) to the next proxy. "Trailers" is a common misspelling.
@@ -36,6 +36,8 @@ CREDENTIALS = frozenset(
     " x-amz-security-token x-langfuse-public-key".split()
 )
 
+NOT_TO_PASS = FRAMING | CREDENTIALS
+
 # LiteLLM's prefix: `x-pass-NAME: v` from the client goes upstream as `NAME: v`.
 PASS_PREFIX = "x-pass-"
 
@@ -53,13 +55,11 @@ def named_by_connection(fields: Iterable[tuple[str, str]]) -> set[str]:
 def end_to_end(fields: Fields, never: frozenset[str] = HOP_BY_HOP) -> Fields:
     """Return the fields that may travel on, in the order they came.
 
-    Leaves out those in `never` (lower-case names) and every field a Connection field names
+    Leaves out those in `never` (canonical names) and every field a Connection field names
     (RFC 9110 §7.6.1). Order is kept: a proxy may not reorder fields of one name (§5.3).
     """
-    named = named_by_connection(fields)
-    if not named:
-        return [field for field in fields if field[0].lower() not in never]
-    return [field for field in fields if field[0].lower() not in never and field[0].lower() not in named]
+    ends_here = never | named_by_connection(fields)
+    return [field for field in fields if canonical(field[0]) not in ends_here]
 
 
 def upstream_fields(
@@ -75,16 +75,15 @@ def upstream_fields(
     `hidden` are lower-case names that stop here, such as the one the gateway key comes in.
     """
     fields = end_to_end(client_fields, FRAMING)
-    passed = [field for name, value in fields if (field := _passed(name, value)) is not None]
-    ends_here = hidden | {name.lower() for name, _ in configured} | {name.lower() for name, _ in passed}
+    configured_names = hidden | {canonical(name) for name, _ in configured}
+    passed = [(name, value) for name, value in map(_passed, fields) if name and canonical(name) not in configured_names]
+    ends_here = configured_names | {canonical(name) for name, _ in passed}
     kept = [
         (title(name), value)
         for name, value in fields
-        if (lower := name.lower()) not in ends_here and not lower.startswith(PASS_PREFIX) and forwards(lower)
+        if canonical(name) not in ends_here and not is_pass(name) and forwards(name.lower())
     ]
-    configured_names = {name.lower() for name, _ in configured}
-    kept += [(name, value) for name, value in passed if name.lower() not in configured_names | hidden]
-    return one_cookie_line(kept) + configured
+    return one_cookie_line(kept + passed) + configured
 
 
 def forwarding(forward_headers: bool | tuple[str, ...]) -> Callable[[str], bool]:
@@ -124,12 +123,24 @@ def title(name: str) -> str:
     return name.title()
 
 
-def _passed(name: str, value: str) -> tuple[str, str] | None:
-    """Return the field that an `x-pass-NAME` field asks for, or None for any other field."""
-    lower = name.lower()
-    if not lower.startswith(PASS_PREFIX):
-        return None
-    wanted = lower.removeprefix(PASS_PREFIX)
-    if not wanted or wanted in FRAMING or wanted in CREDENTIALS:
-        return None
+@lru_cache(maxsize=1024)
+def canonical(name: str) -> str:
+    """Return the name to compare by: lower-case, and with dashes where CGI-like servers see no difference.
+
+    An upstream that turns both into HTTP_CONTENT_LENGTH (RFC 3875 §4.1.18) must not get a second one from a client.
+    """
+    return name.lower().replace("_", "-")
+
+
+def is_pass(name: str) -> bool:
+    """Tell whether this is an `x-pass-NAME` field."""
+    return name.lower().startswith(PASS_PREFIX)
+
+
+def _passed(field: tuple[str, str]) -> tuple[str, str]:
+    """Return the field that an `x-pass-NAME` field asks for, its name empty for any other field."""
+    name, value = field
+    wanted = name[len(PASS_PREFIX) :] if is_pass(name) else ""
+    if canonical(wanted) in NOT_TO_PASS:
+        return "", ""
     return title(wanted), value

@@ -286,3 +286,10 @@ def test_relaying_back_only_leaves_out(answer):
     gone = NOT_RELAYED_BACK | named_by_connection(answer)
     assert back == [field for field in answer if field[0].lower() not in gone]
     assert not set(lower_names(back)) & HOP_BY_HOP
+
+
+@pytest.mark.parametrize("name", ["CONTENT_LENGTH", "Transfer_Encoding", "proxy_authorization", "x_api_key"])
+def test_a_name_that_a_cgi_like_server_takes_for_another_ends_here(name):
+    sent = upstream_fields([(name, "1"), ("LANGFUSE_SDK", "2")], forwarding(True), [("x-api-key", "operator's")])
+
+    assert sent == [("Langfuse_Sdk", "2"), ("x-api-key", "operator's")]
