@@ -12,7 +12,7 @@ from typing import Any
 
 from app.errors import ClientLeft, InvalidRequest, RouteNotFound
 from app.exchange import EXCHANGE, Exchange, RequestBody
-from app.headers import Fields
+from app.fields import Fields
 from app.targets import has_dot_segment, split_request_target
 
 Environ = dict[str, Any]

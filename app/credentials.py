@@ -10,7 +10,7 @@ from collections.abc import Set
 from hmac import compare_digest
 from urllib.parse import unquote_plus
 
-from app.headers import Fields
+from app.fields import Fields
 
 
 def without_keys(fields: Fields, keys: Set[str]) -> Fields:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.errors import Refusal
-from app.headers import Fields
+from app.fields import Fields
 
 Body = dict[str, Any]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from app.headers import Fields
+from app.fields import Fields
 
 # Where the WSGI environ carries the Exchange from the porch to the rooms.
 EXCHANGE = "tollhouse.exchange"

@@ -16,7 +16,7 @@ from requests.adapters import BaseAdapter
 from app.errors import UpstreamUnreachable
 from app.exchange import EXCHANGE, Exchange, NoBody
 from app.factory import create_app
-from app.headers import Fields
+from app.fields import Fields
 from app.relay.upstream import UpstreamRequest
 from app.settings.gateway import Gateway
 from app.settings.masking import STARS, starred, starred_query

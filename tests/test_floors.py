@@ -18,6 +18,7 @@ FLOORS = (
     ("app.arrival", "app.arriving"),
     ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.principal", "app.targets"),
     ("app.headers", "app.errors"),
+    ("app.fields",),
 )
 # Where an import may wait until it is needed: what it loads is slow, and most runs do without.
 LATE = {("app.__main__", "app.explain"), ("app.__main__", "app.settings"), ("app.settings.urls", "idna")}

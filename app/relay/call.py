@@ -5,8 +5,8 @@ from typing import NoReturn, Protocol
 
 from app.errors import GatewayError, UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnreachable
 from app.exchange import RequestBody
+from app.fields import Fields
 from app.framing import BodyDecoder, Malformed
-from app.headers import Fields
 from app.relay.connection import Answered, Connection, Deadline, Origin
 from app.relay.http1 import MAX_HEAD_BYTES, ResponseHead, body_decoder, request_head, response_head
 from app.relay.pool import Pool

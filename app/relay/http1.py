@@ -7,8 +7,8 @@ because what follows it on the connection may belong to another client's exchang
 from dataclasses import dataclass
 from re import compile as compile_pattern
 
+from app.fields import Fields
 from app.framing import FIELD_LINE, BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder, Malformed
-from app.headers import Fields
 
 MAX_HEAD_BYTES = 128 * 1024
 

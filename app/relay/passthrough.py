@@ -13,7 +13,8 @@ from app.credentials import query_without_keys, without_keys
 from app.dialects import error_event
 from app.errors import ClientLeft, RequestTooLarge, StreamBroken, TransferBroken
 from app.exchange import Exchange, Outcome, RequestBody
-from app.headers import Fields, forwarding, relayed_back, upstream_fields
+from app.fields import Fields
+from app.headers import forwarding, relayed_back, upstream_fields
 from app.relay.upstream import UpstreamAdapter, UpstreamRequest, UpstreamResponse
 from app.relay.watch import DepartureWatch
 from app.settings.gateway import Gateway, Route

@@ -18,7 +18,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from app.exchange import RequestBody
-from app.headers import Fields
+from app.fields import Fields
 from app.relay.answer import UpstreamBody, idle_time_s
 from app.relay.call import Call
 from app.relay.connection import Origin, dial
