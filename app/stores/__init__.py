@@ -1,0 +1,1 @@
+"""What the workers share: keys, counters, and who counts them."""

@@ -1,0 +1,134 @@
+"""The one file of counters that every process of this machine shares: an LMDB environment.
+
+A write transaction is a robust lock of the kernel around a copy-on-write tree: what a process was doing
+when it was killed has not happened, and the next one goes on at once.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import lmdb
+
+logger = logging.getLogger("tollhouse")
+
+# Every record of the file begins with one of these.
+GENERATION = b"g"
+WINDOWS = b"w"
+PARALLEL = b"p"
+DEGRADED = b"d"
+
+# Address space, most of it a hole in the file.
+MAP_BYTES = 256 * 1024 * 1024
+# What is written through a memory map must have its blocks: a full disk would be a SIGBUS. Enough for the
+# windows of a million admitted requests a minute.
+ALLOCATED_BYTES = 16 * 1024 * 1024
+MAX_PROCESSES = 512
+
+UNREADABLE = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError)
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class EmbeddedStore:
+    """Counters in `data_dir`, and the generation of the keys.
+
+    Open it once per process and after the fork: LMDB's locks do not survive one. What it holds lives for a
+    minute, so nothing is ever synced to the disk, and what an earlier boot left is thrown away unread.
+    """
+
+    def __init__(self, data_dir: Path, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        """`clock` gives nanoseconds that never go back and are the same in all processes of the machine."""
+        self.clock = clock
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with _alone(data_dir / "counters.lock") as boot_file:
+            path = data_dir / "counters.lmdb"
+            _forget_earlier_boot(boot_file, path)
+            self.env = _opened(path)
+
+    def generation(self) -> int:
+        """Return how often the keys were changed; a cache of keys is good for one generation."""
+        with self.env.begin() as txn:
+            return _number(txn)
+
+    def advance_generation(self) -> int:
+        """Return the new generation; to be called once a change of the keys has been committed."""
+        with self.env.begin(write=True) as txn:
+            generation = _number(txn) + 1
+            txn.put(GENERATION, generation.to_bytes(8, "big"))
+        return generation
+
+    def close(self) -> None:
+        self.env.close()
+
+
+def _number(txn: "lmdb.Transaction[bytes]") -> int:
+    return int.from_bytes(txn.get(GENERATION, b""), "big")
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """Hold the lock of the file, which dies with the process; yields its descriptor."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _forget_earlier_boot(boot_file: int, path: Path) -> None:
+    """Remove a file last opened before this machine started: unsynced it may be torn, and its clock was another."""
+    boot = BOOT_ID.read_bytes() if BOOT_ID.exists() else b""
+    if os.pread(boot_file, 100, 0) != boot:
+        _remove(path)
+        os.ftruncate(boot_file, 0)
+        os.pwrite(boot_file, boot, 0)
+
+
+def _opened(path: Path) -> lmdb.Environment:
+    """Return the environment of that file; one that cannot be read is put aside and made anew."""
+    try:
+        return _open(path)
+    except UNREADABLE as fault:
+        aside = path.with_suffix(".unreadable")
+        logger.error("%s cannot be read (%s); counting starts anew, the file is kept as %s", path, fault, aside.name)
+        path.replace(aside)
+        _remove(path)
+        return _open(path)
+
+
+def _remove(path: Path) -> None:
+    for file in (path, path.with_name(path.name + "-lock")):
+        file.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> lmdb.Environment:
+    is_new = not path.exists()
+    env = lmdb.Environment(
+        str(path), subdir=False, mode=0o600, map_size=MAP_BYTES, max_readers=MAX_PROCESSES, max_spare_txns=2,
+        sync=False, metasync=False, writemap=True, meminit=False,
+    )  # fmt: skip
+    try:
+        if is_new:
+            _allocate(path)
+        env.reader_check()  # A process killed while it read would keep old pages from being used again.
+        with env.begin() as txn:
+            for _ in txn.cursor():  # A page that cannot be read shows now, and not on a request.
+                pass
+    except BaseException:
+        env.close()
+        raise
+    return env
+
+
+def _allocate(path: Path) -> None:
+    """Give the file its blocks. Raises OSError when the disk has no room for them."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, ALLOCATED_BYTES)
+    finally:
+        os.close(descriptor)

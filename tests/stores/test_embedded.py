@@ -1,0 +1,121 @@
+"""The file of counters: shared by processes, made anew when it is of no use."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from app.stores import embedded as module
+from app.stores.embedded import ALLOCATED_BYTES, EmbeddedStore
+from tests.values import logged
+
+OPEN_AND_ADVANCE = """
+import sys
+from pathlib import Path
+from app.stores.embedded import EmbeddedStore
+store = EmbeddedStore(Path(sys.argv[1]))
+print(store.generation(), flush=True)
+sys.stdin.readline()
+store.advance_generation()
+"""
+
+
+def start(folder):
+    return subprocess.Popen(
+        [sys.executable, "-c", OPEN_AND_ADVANCE, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+def test_a_generation_grows_by_one_with_each_change_of_the_keys(embedded):
+    generations = [embedded.generation(), embedded.advance_generation(), embedded.generation()]
+
+    assert generations == [0, 1, 1]
+
+
+def test_what_another_process_advanced_is_seen_at_once(embedded, tmp_path):
+    with start(tmp_path / "var") as other:
+        other.communicate(b"\n")
+
+    assert other.returncode == 0
+    assert embedded.generation() == 1
+
+
+def test_the_store_outlives_the_processes_that_use_it(tmp_path):
+    first = EmbeddedStore(tmp_path)
+    first.advance_generation()
+    first.close()
+
+    second = EmbeddedStore(tmp_path)
+
+    assert second.generation() == 1
+    second.close()
+
+
+def test_only_the_owner_may_read_the_file(embedded, tmp_path):
+    files = ["counters.lmdb", "counters.lmdb-lock", "counters.lock"]
+
+    assert [(tmp_path / "var" / name).stat().st_mode & 0o777 for name in files] == [0o600] * 3
+
+
+def test_the_file_has_its_blocks_from_the_start(embedded, tmp_path):
+    assert (tmp_path / "var" / "counters.lmdb").stat().st_blocks * 512 >= ALLOCATED_BYTES
+
+
+def damage_magic(path):
+    path.write_bytes(b"not LMDB" * 10_000)
+
+
+def cut_short(path):
+    os.truncate(path, 100)
+
+
+def damage_tree(path):
+    octets = bytearray(path.read_bytes()[: 64 * 1024])
+    octets[2 * 4096 :] = b"\xff" * (len(octets) - 2 * 4096)
+    path.write_bytes(octets)
+
+
+@pytest.mark.parametrize("damage", [damage_magic, cut_short, damage_tree])
+def test_a_file_that_cannot_be_read_is_put_aside_with_one_line_in_the_log(tmp_path, damage):
+    first = EmbeddedStore(tmp_path)
+    first.advance_generation()
+    first.close()
+    damage(tmp_path / "counters.lmdb")
+
+    with logged("tollhouse") as records:
+        second = EmbeddedStore(tmp_path)
+
+    assert second.generation() == 0
+    assert second.advance_generation() == 1
+    assert (tmp_path / "counters.unreadable").exists()
+    assert len(records) == 1
+    assert "counters.unreadable" in records[0].getMessage()
+    second.close()
+
+
+def test_processes_that_find_it_damaged_at_the_same_time_share_the_new_one(tmp_path):
+    (tmp_path / "counters.lmdb").write_bytes(b"damage" * 10_000)
+
+    processes = [start(tmp_path) for _ in range(4)]
+    found = [process.stdout.readline() for process in processes]
+    for process in processes:
+        process.communicate(b"\n")
+
+    store = EmbeddedStore(tmp_path)
+    assert (found, store.generation()) == ([b"0\n"] * 4, 4)
+    store.close()
+
+
+def test_what_an_earlier_boot_left_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BOOT_ID", tmp_path / "boot_id")
+    (tmp_path / "boot_id").write_text("first\n")
+    first = EmbeddedStore(tmp_path)
+    first.advance_generation()
+    first.close()
+    (tmp_path / "boot_id").write_text("second\n")
+
+    second = EmbeddedStore(tmp_path)
+
+    assert second.generation() == 0
+    second.close()
