@@ -4,46 +4,29 @@ Found by value, because any header may be the one that a client's library uses. 
 gateway's pass, and bodies are never searched.
 """
 
-import binascii
-from base64 import b64decode
 from collections.abc import Set
-from hmac import compare_digest
 from urllib.parse import unquote_plus
 
+from app.carriers import SIGV4, basic_pair
 from app.fields import Fields
 
 
 def without_keys(fields: Fields, keys: Set[str]) -> Fields:
-    """Return the fields that carry none of these keys: bare, after a scheme, or in a Basic pair (RFC 7617)."""
+    """Return the fields that carry none of these keys: bare, after a scheme, in a Basic pair or a SigV4 credential."""
     if not keys:
         return fields
-    return [field for field in fields if not any(_is_key(part, keys) for part in _parts(field[1]))]
+    return [field for field in fields if keys.isdisjoint(_parts(field[1]))]
 
 
 def query_without_keys(query: str | None, keys: Set[str]) -> str | None:
     """Return the raw query without the pairs whose value is one of these keys; the others keep every octet."""
     if not query or not keys:
         return query
-    kept = [pair for pair in query.split("&") if not _is_key(unquote_plus(pair.partition("=")[2]), keys)]
-    return "&".join(kept)
+    kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[2]) not in keys]
+    return "&".join(kept) or None
 
 
 def _parts(value: str) -> list[str]:
     """Return what may be a key in a field's value."""
-    scheme, _, rest = value.partition(" ")
-    rest = rest.strip()
-    if scheme.lower() == "basic":
-        user, _, password = _decoded(rest).partition(":")
-        return [user, password]
-    return [value, rest]
-
-
-def _decoded(encoded: str) -> str:
-    try:
-        return b64decode(encoded).decode("utf-8")
-    except (binascii.Error, ValueError):
-        return ""
-
-
-def _is_key(text: str, keys: Set[str]) -> bool:
-    return any(compare_digest(text.encode(), key.encode()) for key in keys)
+    signed = SIGV4.match(value)
+    return [value, value.partition(" ")[2].strip(), *basic_pair(value), signed[1] if signed else ""]

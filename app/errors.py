@@ -3,6 +3,9 @@
     GatewayError
     ├── Refusal                     answered by the gateway itself: status and code
     │   ├── InvalidRequest          400 invalid_request
+    │   ├── KeyRequired             401 invalid_api_key
+    │   ├── RouteForbidden          403 route_forbidden
+    │   ├── MasterKeyRequired       403 master_key_required
     │   ├── RouteNotFound           404 route_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── RequestTimeout          408 request_timeout
@@ -23,6 +26,8 @@ Settings have their own tree in `app.settings`: they fail before there is an exc
 import errno
 from http import HTTPStatus
 from typing import ClassVar
+
+from app.fields import Fields
 
 
 class GatewayError(Exception):
@@ -50,7 +55,7 @@ class Refusal(GatewayError):
         """The status with its usual reason phrase: "404 Not Found"."""
         return f"{self.status} {HTTPStatus(self.status).phrase}"
 
-    def fields(self) -> list[tuple[str, str]]:
+    def fields(self) -> Fields:
         """Return the header fields that this refusal needs beside its body."""
         return []
 
@@ -59,6 +64,31 @@ class InvalidRequest(Refusal):
     """The request breaks a rule of HTTP or of this gateway."""
 
     status, code = 400, "invalid_request"
+
+
+class KeyRequired(Refusal):
+    """No gateway key, or none that is valid; which of the two is the only thing told (RFC 9110 §15.5.2)."""
+
+    status, code, type = 401, "invalid_api_key", "authentication_error"
+
+    def __init__(self, message: str, *, scheme: str = "Bearer") -> None:
+        super().__init__(message)
+        self.scheme = scheme
+
+    def fields(self) -> Fields:
+        return [("WWW-Authenticate", f'{self.scheme} realm="tollhouse"')]
+
+
+class RouteForbidden(Refusal):
+    """The key is valid, and not for this route."""
+
+    status, code, type = 403, "route_forbidden", "permission_error"
+
+
+class MasterKeyRequired(Refusal):
+    """The key is valid, and only the master key manages keys."""
+
+    status, code, type = 403, "master_key_required", "permission_error"
 
 
 class RouteNotFound(Refusal):
@@ -76,7 +106,7 @@ class MethodNotAllowed(Refusal):
         super().__init__(message)
         self.allow = allow
 
-    def fields(self) -> list[tuple[str, str]]:
+    def fields(self) -> Fields:
         return [("Allow", ", ".join(self.allow))]
 
 

@@ -1,11 +1,12 @@
 """One request with its response: the plain value that the rooms of the house pass along."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from app.fields import Fields
+from app.principal import Principal
 
 # Where the WSGI environ carries the Exchange from the porch to the rooms.
 EXCHANGE = "tollhouse.exchange"
@@ -70,7 +71,7 @@ class NoBody:
         """There is nothing to stop."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # it holds keys and credentials
 class Exchange:
     """Facts about one exchange; times are seconds on the `time.perf_counter` clock."""
 
@@ -89,12 +90,19 @@ class Exchange:
     error_format: str = "openai"
     status: int = 0
     outcome: Outcome | None = None
+    principal: Principal | None = None
     key_alias: str | None = None
+    keys_withheld: frozenset[str] = frozenset()
+    """Gateway keys that the request may hold; none of them travels upstream."""
     bytes_out: int = 0
     upstream_status: int | None = None
     upstream_s: float = 0.0
     """From the first octet of the request to the first of the answer, upload included."""
     first_byte_s: float | None = None
+    answer_fields: Fields = field(default_factory=list)
+    """What the gateway adds to the answer, whoever makes it; the upstream's own x-ratelimit fields come first."""
+    endings: list[Callable[[], None]] = field(default_factory=list)
+    """Called once each, after the last octet or when the client has left."""
     cause: str | None = None
     """What went wrong, for the operator's log: never a credential, never shown to the client."""
 

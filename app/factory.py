@@ -7,6 +7,7 @@ import requests
 from flask import Flask
 
 from app import health, ledger, refusals, router, routes
+from app.admission import Admission, FileKeys, known_keys
 from app.relay.passthrough import Passthrough
 from app.relay.upstream import upstream_session
 from app.relay.watch import DepartureWatch
@@ -32,8 +33,9 @@ def create_app(
     router.init_app(app)
     health.init_app(app)
     session, watch = session or upstream_session(environ), DepartureWatch()
+    gates = [Admission(FileKeys(gateway), known_keys(gateway)).admit]
     for route in gateway.routes:
-        passthrough = Passthrough(route, gateway, session, watch)
-        app.register_blueprint(routes.blueprint(route, passthrough.relay))
+        passthrough = Passthrough(route, session, watch, gateway.max_request_bytes)
+        app.register_blueprint(routes.blueprint(route, gates, passthrough.relay))
     routes.close_paths(app, gateway.routes)
     return app

@@ -12,6 +12,7 @@ from flask import Flask
 from app.arrival import Environ, open_exchange
 from app.errors import TransferBroken, UpstreamBroke
 from app.exchange import Exchange, Outcome
+from app.fields import Fields
 from app.telemetry.exchange_log import log_exchange
 
 StartResponse = Callable[..., Any]
@@ -35,13 +36,13 @@ class Ledger:
             exchange.status = int(status[:3])
             # The answer is decided: what the client still uploads has no reader any more.
             exchange.body.stop()
-            return start_response(status, [*fields, ("x-gateway-request-id", exchange.request_id)], exc_info)
+            return start_response(status, [*fields, *_added(exchange, fields)], exc_info)
 
         try:
             pieces = self._serve(environ, start)
         except BaseException as fault:
             exchange.fail(Outcome.REFUSED, type(fault).__name__)
-            log_exchange(exchange)
+            _end(exchange)
             raise
         return Entry(exchange, pieces)
 
@@ -81,4 +82,17 @@ class Entry:
                 self._is_open = False
                 # The server stops asking for pieces before the end only when it cannot write them.
                 self._exchange.fail(Outcome.CLIENT_LEFT, "the client closed its connection")
-                log_exchange(self._exchange)
+                _end(self._exchange)
+
+
+def _added(exchange: Exchange, fields: Fields) -> Fields:
+    """Return what the gateway adds to an answer with these fields; the upstream's own word on limits stands."""
+    taken = {name.lower() for name, _ in fields}
+    told = [field for field in exchange.answer_fields if field[0].lower() not in taken]
+    return [*told, ("x-gateway-request-id", exchange.request_id)]
+
+
+def _end(exchange: Exchange) -> None:
+    for ending in exchange.endings:
+        ending()
+    log_exchange(exchange)

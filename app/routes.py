@@ -5,7 +5,7 @@ route's is no route. The most specific path wins, and only then its methods are 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from re import compile as compile_pattern
 from typing import NoReturn
 
@@ -17,6 +17,7 @@ from app.exchange import EXCHANGE, Exchange
 from app.settings.gateway import Route
 from app.targets import PLACEHOLDER
 
+Gate = Callable[[Exchange, Route], None]
 Carry = Callable[[Exchange, Mapping[str, str], str], Response]
 
 # Names for what stands below a route, and behind its trailing slash; no {name} can be spelled so.
@@ -26,13 +27,18 @@ BEHIND = "behind__"
 PART_NAME = compile_pattern(r"<[^>:]*(?=>)")
 
 
-def blueprint(route: Route, carry: Carry) -> Blueprint:
-    """Return the blueprint that takes this route's exchanges to `carry`."""
+def blueprint(route: Route, gates: Sequence[Gate], carry: Carry) -> Blueprint:
+    """Return the blueprint that takes this route's exchanges through the gates, in order, and to `carry`.
+
+    A gate lets an exchange pass by returning, and refuses it by raising.
+    """
     door = Blueprint(route.place.replace(".", "/"), __name__)
 
     def enter(**segments: str) -> Response:
         exchange = request.environ[EXCHANGE]
         exchange.route, exchange.error_format = route.path, route.error_format
+        for gate in gates:
+            gate(exchange, route)
         below = segments.pop(BELOW, None)
         segments.pop(BEHIND, None)
         return carry(exchange, segments, "" if below is None else "/" + below)

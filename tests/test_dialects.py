@@ -17,6 +17,8 @@ from app.dialects import (
 from app.errors import InvalidRequest, MethodNotAllowed, Refusal, RequestTooLarge, StreamBroken, UpstreamTimeout
 from app.settings.models import PassThroughEndpoint
 
+FACTS = {MethodNotAllowed: {"allow": ("GET",)}}
+
 
 def every_refusal(parent=Refusal):
     for refusal in parent.__subclasses__():
@@ -26,7 +28,7 @@ def every_refusal(parent=Refusal):
 
 
 def instance(refusal):
-    return refusal("What went wrong.", **({"allow": ("GET",)} if refusal is MethodNotAllowed else {}))
+    return refusal("What went wrong.", **FACTS.get(refusal, {}))
 
 
 def message_in(body):

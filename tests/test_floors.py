@@ -16,8 +16,9 @@ FLOORS = (
     ("app.stores", "app.telemetry"),
     ("app.settings",),
     ("app.arrival", "app.arriving"),
-    ("app.carriers", "app.credentials", "app.dialects", "app.exchange", "app.framing", "app.targets"),
-    ("app.errors", "app.headers", "app.principal"),
+    ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.targets"),
+    ("app.limit_errors", "app.store_errors"),
+    ("app.carriers", "app.errors", "app.headers", "app.principal"),
     ("app.fields",),
 )
 # Where an import may wait until it is needed: what it loads is slow, and most runs do without.

@@ -18,7 +18,7 @@ class Doors:
         refusals.init_app(app)
         router.init_app(app)
         for number, route in enumerate(configured):
-            app.register_blueprint(routes.blueprint(route, self.carry(number)))
+            app.register_blueprint(routes.blueprint(route, (), self.carry(number)))
         routes.close_paths(app, configured)
         self.client = app.test_client()
 

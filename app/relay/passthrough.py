@@ -17,7 +17,7 @@ from app.fields import Fields
 from app.headers import forwarding, relayed_back, upstream_fields
 from app.relay.upstream import UpstreamAdapter, UpstreamRequest, UpstreamResponse
 from app.relay.watch import DepartureWatch
-from app.settings.gateway import Gateway, Route
+from app.settings.gateway import Route
 from app.targets import upstream_path, upstream_query
 
 # SO_LINGER on with no time: close() sends RST, so that a body framed by its end is seen to be cut.
@@ -27,12 +27,14 @@ ABORT = struct.pack("ii", 1, 0)
 class Passthrough:
     """One route's way upstream; what does not change between exchanges is worked out once."""
 
-    def __init__(self, route: Route, gateway: Gateway, session: requests.Session, watch: DepartureWatch) -> None:
+    def __init__(
+        self, route: Route, session: requests.Session, watch: DepartureWatch, max_request_bytes: int | None
+    ) -> None:
         self._target = route.target
         self._timeouts = route.timeouts
         self._watch = watch
-        self._max_request_bytes = gateway.max_request_bytes
-        self._keys = frozenset({gateway.master_key.get_secret_value()} if gateway.master_key else ())
+        self._max_request_bytes = max_request_bytes
+        self._hidden = frozenset({route.key_header} if route.key_header else ())
         self._forwards = forwarding(route.forward_headers)
         self._configured = [(name, value.get_secret_value()) for name, value in route.headers]
         self._query = route.target.query.get_secret_value()
@@ -65,10 +67,10 @@ class Passthrough:
 
     def _request(self, exchange: Exchange, segments: Mapping[str, str], remainder: str) -> UpstreamRequest:
         path = upstream_path(self._target.path, segments, remainder)
-        query = upstream_query(self._query, query_without_keys(exchange.query, self._keys), self._defaults)
+        query = upstream_query(self._query, query_without_keys(exchange.query, exchange.keys_withheld), self._defaults)
         target = path if query is None else f"{path}?{query}"
-        client_fields = without_keys(exchange.fields, self._keys)
-        fields = upstream_fields(client_fields, self._forwards, self._configured)
+        client_fields = without_keys(exchange.fields, exchange.keys_withheld)
+        fields = upstream_fields(client_fields, self._forwards, self._configured, self._hidden)
         return UpstreamRequest(exchange.method, self._target, target, fields, self._upload(exchange.body))
 
     def _upload(self, body: RequestBody) -> RequestBody:

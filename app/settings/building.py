@@ -4,6 +4,7 @@ from base64 import b64encode
 
 from pydantic import SecretStr
 
+from app.principal import Principal, digest_of
 from app.settings import fields, gateway, models
 from app.settings.problems import spelled
 from app.settings.understanding import ROUTES
@@ -20,6 +21,9 @@ def build(file: models.ConfigFile, warnings: tuple[str, ...]) -> gateway.Gateway
         master_key=general.master_key,
         max_request_bytes=None if megabytes is None else max(1, int(megabytes * _MB)),
         warnings=warnings,
+        keys=tuple(map(_key, file.keys)),
+        refuses_on_limiter_failure=general.on_limiter_failure == "refuse",
+        has_open_metrics=not general.require_auth_for_metrics_endpoint,
     )
 
 
@@ -38,6 +42,8 @@ def route(index: int, endpoint: models.PassThroughEndpoint) -> gateway.Route:
         timeouts=_timeouts(endpoint),
         error_format=endpoint.error_format,
         auth=asks_for_key(endpoint),
+        key_header=_key_header(endpoint),
+        custom_auth_parser=endpoint.custom_auth_parser,
     )
 
 
@@ -48,6 +54,26 @@ def asks_for_key(endpoint: models.PassThroughEndpoint) -> bool:
     names_key_header = fields.LITELLM_USER_API_KEY in map(str.lower, endpoint.headers)
     is_adapter = not isinstance(endpoint.target, gateway.HttpTarget)
     return is_adapter or names_key_header or endpoint.custom_auth_parser is not None
+
+
+def _key(entry: models.KeyEntry) -> gateway.GatewayKey:
+    digest = digest_of(entry.key.get_secret_value())
+    principal = Principal(
+        key_id=digest[:16],
+        digest=digest,
+        key_alias=entry.key_alias,
+        rpm_limit=entry.rpm_limit,
+        max_parallel_requests=entry.max_parallel_requests,
+        allowed_passthrough_routes=entry.allowed_passthrough_routes or (),
+        expires_s=entry.expires.timestamp() if entry.expires else None,
+        is_blocked=entry.blocked,
+    )
+    return gateway.GatewayKey(entry.key, principal)
+
+
+def _key_header(endpoint: models.PassThroughEndpoint) -> str | None:
+    named = (v for name, v in endpoint.headers.items() if name.lower() == fields.LITELLM_USER_API_KEY)
+    return next((value.get_secret_value().lower() for value in named), None)
 
 
 def _headers(endpoint: models.PassThroughEndpoint) -> tuple[tuple[str, SecretStr], ...]:

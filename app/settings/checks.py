@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from app.settings import gateway, paths
 from app.settings.fields import LANGFUSE_PUBLIC_KEY, LANGFUSE_SECRET_KEY
-from app.settings.models import PassThroughEndpoint
+from app.settings.models import ConfigFile, PassThroughEndpoint
 from app.settings.problems import Finding, Place, spelled
 from app.settings.understanding import Candidate
 from app.settings.urls import is_loopback
@@ -24,6 +24,23 @@ def findings(candidates: Mapping[Place, Candidate], own_port: int) -> Iterator[F
         yield from _own_address(place, endpoint, own_port)
     comparable = (item for item in candidates.items() if not item[1].unsound & {"path", "methods"})
     yield from _overlaps({place: candidate.endpoint for place, candidate in comparable})
+
+
+def key_findings(file: ConfigFile) -> Iterator[Finding]:
+    """Yield what is wrong between the keys of the file, and between them and the master key."""
+    master_key = file.general_settings.master_key
+    secrets: dict[str, Place] = {}
+    if master_key:
+        secrets[master_key.get_secret_value()] = ("general_settings", "master_key")
+    aliases: dict[str, Place] = {}
+    for index, entry in enumerate(file.keys):
+        place: Place = ("keys", index)
+        other = secrets.setdefault(entry.key.get_secret_value(), place)
+        if other != place:
+            yield Finding((*place, "key"), f"is the same key as {spelled(other)}; give each its own")
+        if entry.key_alias and aliases.setdefault(entry.key_alias, place) != place:
+            message = f"is also the name of {spelled(aliases[entry.key_alias])}; give each its own"
+            yield Finding((*place, "key_alias"), message)
 
 
 def _repeated_names(place: Place, endpoint: PassThroughEndpoint) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from app.principal import Principal
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -57,6 +59,19 @@ class Route:
     error_format: str
     """`openai`, `anthropic`, `google`, `bedrock`, `cohere` or `langfuse`."""
     auth: bool
+    """Whether a client needs a gateway key."""
+    key_header: str | None = None
+    """Lower-case name of the header that `litellm_user_api_key` gives; it is not sent upstream."""
+    custom_auth_parser: str | None = None
+    """`langfuse`: the client's key is the user half of Basic."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayKey:
+    """A key that stands in the file, and whom it resolves to."""
+
+    secret: SecretStr
+    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +82,15 @@ class Gateway:
     master_key: SecretStr | None
     max_request_bytes: int | None
     """None sets no limit."""
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     """Ready sentences for the log at start; none holds a secret."""
+    keys: tuple[GatewayKey, ...] = ()
+    refuses_on_limiter_failure: bool = False
+    """What becomes of limited requests while Redis cannot be reached: refused, or counted on this machine alone."""
+    has_open_metrics: bool = False
+    """/metrics answers without the master key."""
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether there is anything that a key of the store could open."""
+        return self.master_key is not None or any(route.auth for route in self.routes)

@@ -71,11 +71,12 @@ def _findings(
 ) -> Iterator[Finding]:
     """Yield everything found; of one place only what comes first, since the rest follows from it."""
     crossing = checks.findings(understood.candidates, own_port)
+    key_findings = checks.key_findings(understood.file) if understood.file else ()
     stages: tuple[Iterable[Finding], ...] = (
         (*written.findings, *resolved.findings),
         empty(resolved.value),
         understood.findings,
-        (*unserved.findings(resolved.value), *crossing),
+        (*unserved.findings(resolved.value), *crossing, *key_findings),
     )
     told: set[Place] = set()
     for stage in stages:

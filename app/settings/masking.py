@@ -27,7 +27,7 @@ _SCHEME = re.compile(r"(bearer|basic|digest|token|apikey|key|negotiate|aws4-hmac
 def masked(inspection: Inspection) -> Gateway:
     """Return the gateway with stars wherever a reference brought something in."""
     routes = (_route(route, index, inspection) for index, route in enumerate(inspection.gateway.routes))
-    return replace(inspection.gateway, routes=tuple(routes), master_key=None)
+    return replace(inspection.gateway, routes=tuple(routes), master_key=None, keys=())
 
 
 def is_telling(name: str) -> bool:

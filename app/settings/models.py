@@ -5,6 +5,7 @@ boolean. What needs more than one field is in `checks.py`; what this version doe
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -36,6 +37,17 @@ def _target(value: object) -> gateway.HttpTarget | str:
     return value if urls.is_adapter(value) else urls.http_target(value)
 
 
+def _moment(value: object) -> datetime:
+    """Return the moment written; without a time zone it would mean another one on each machine."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("is no moment; write ISO 8601 with a time zone, 2030-01-31T00:00:00Z")
+    return moment
+
+
 def _methods(methods: tuple[str, ...]) -> tuple[str, ...]:
     if not methods:
         raise ValueError("is empty; name at least one method, or leave the field out for all")
@@ -50,6 +62,7 @@ Key = Annotated[SecretStr, _secret(fields.key)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _ALL_METHODS: tuple[Method, ...] = get_args(Method)
 _METHODS_SCHEMA = {"type": "array", "items": {"enum": list(_ALL_METHODS)}, "minItems": 1, "uniqueItems": True}
+_MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
 Seconds = Annotated[float, Field(gt=0, le=_A_YEAR_S, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -152,12 +165,16 @@ class KeyEntry(_Entry):
     allowed_passthrough_routes: tuple[str, ...] | None = Field(
         default=None, description="Paths of routes it may use, with what lies below them; all if left out."
     )
-    rpm_limit: Count | None = Field(default=None, description="Requests per minute, over all routes.")
+    rpm_limit: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Requests in any 60 s, over all routes; 0 refuses every request."
+    )
     tpm_limit: Count | None = Field(default=None, description="Tokens per minute.")
     max_parallel_requests: Count | None = Field(default=None, description="Requests at one time.")
     max_budget: Usd | None = Field(default=None, description="USD it may spend in a budget_duration.")
     budget_duration: str | None = Field(default=None, description="When the budget begins anew: 30s, 15m, 12h, 30d.")
-    expires: str | None = Field(default=None, description="Moment it ends, ISO 8601: 2030-01-31T00:00:00Z.")
+    expires: Annotated[datetime, PlainValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)] | None = Field(
+        default=None, description="Moment it ends, ISO 8601 with its time zone: 2030-01-31T00:00:00Z."
+    )
     blocked: bool = Field(default=False, description="Refuse it.")
     metadata: dict[str, object] = Field(default_factory=dict, description="Your own notes.", repr=False)
 

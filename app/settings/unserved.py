@@ -5,12 +5,12 @@ Refused rather than ignored: a limit or a key that is read and not enforced woul
 
 from collections.abc import Callable, Iterator
 
-from app.settings.fields import LITELLM_USER_API_KEY
 from app.settings.problems import Finding, Place
 from app.settings.urls import is_adapter
 
 EACH = -1
 _GENERAL: Place = ("general_settings",)
+_KEY: Place = ("keys", EACH)
 _ROUTE: Place = ("general_settings", "pass_through_endpoints", EACH)
 
 
@@ -18,29 +18,22 @@ def _is_written(_value: object) -> bool:
     return True
 
 
-def _is_true(value: object) -> bool:
-    return value is True
-
-
 def _has_entries(value: object) -> bool:
     return bool(value)
 
 
-def _names_key_header(headers: object) -> bool:
-    return isinstance(headers, dict) and any(name.lower() == LITELLM_USER_API_KEY for name in headers)
-
-
 # Where, when, and the rest of the sentence "is not served by this version yet: …", which ends with a way out.
 _UNSERVED: tuple[tuple[Place, Callable[[object], bool], str], ...] = (
-    ((*_ROUTE, "auth"), _is_true, "gateway keys come next; write auth: false and let only your own clients reach it"),
-    ((*_ROUTE, "headers"), _names_key_header, "litellm_user_api_key asks for gateway keys; leave that one out"),
-    ((*_ROUTE, "custom_auth_parser"), _is_written, "it asks for gateway keys; leave it out"),
-    ((*_ROUTE, "rpm_limit"), _is_written, "limits belong to gateway keys; leave it out"),
-    ((*_ROUTE, "cost_per_request"), _is_written, "spend belongs to gateway keys; leave it out"),
+    ((*_ROUTE, "rpm_limit"), _is_written, "limits belong to keys for now; leave it out"),
+    ((*_ROUTE, "cost_per_request"), _is_written, "spend is not counted yet; leave it out"),
     ((*_ROUTE, "target"), is_adapter, "it is an adapter; if a URL is meant, begin it with https://"),
     ((*_GENERAL, "on_limiter_failure"), _is_written, "there are no limits yet; leave it out"),
     ((*_GENERAL, "require_auth_for_metrics_endpoint"), _is_written, "there are no metrics yet; leave it out"),
-    (("keys",), _has_entries, "gateway keys come next; leave the section out"),
+    ((*_KEY, "rpm_limit"), _is_written, "requests are not counted yet; leave it out"),
+    ((*_KEY, "max_parallel_requests"), _is_written, "requests are not counted yet; leave it out"),
+    ((*_KEY, "tpm_limit"), _is_written, "tokens are not counted yet; leave it out"),
+    ((*_KEY, "max_budget"), _is_written, "spend is not counted yet; leave it out"),
+    ((*_KEY, "budget_duration"), _is_written, "spend is not counted yet; leave it out"),
     (("model_list",), _has_entries, "models are for adapters; leave the section out"),
 )
 

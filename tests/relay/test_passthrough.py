@@ -19,7 +19,7 @@ from app.relay.watch import DepartureWatch
 from app.settings.gateway import Timeouts
 from tests.kit.gateway import free_port
 from tests.kit.upstream import FIN, SILENCE, answer, chunk, head, wait
-from tests.values import Upload, a_gateway, a_route, an_exchange
+from tests.values import Upload, a_route, an_exchange
 
 CHUNKED = ("Transfer-Encoding", "chunked")
 EVENTS = ("Content-Type", "text/event-stream; charset=utf-8")
@@ -47,10 +47,9 @@ class Way:
         self._relayed = []
         self.watch = DepartureWatch()
 
-    def relay(self, exchange, segments=(), remainder="", target="/", master_key=None, max_request_bytes=None, **route):
-        gateway = a_gateway(master_key=master_key, max_request_bytes=max_request_bytes)
+    def relay(self, exchange, segments=(), remainder="", target="/", max_request_bytes=None, **route):
         route = a_route(target=f"http://{self._upstream.authority}{target}", **route)
-        passthrough = Passthrough(route, gateway, self._session, self.watch)
+        passthrough = Passthrough(route, self._session, self.watch, max_request_bytes)
         self._relayed.append(Relayed(passthrough.relay(exchange, dict(segments), remainder)))
         return self._relayed[-1]
 
@@ -136,9 +135,11 @@ def test_a_bare_question_mark_travels(way, upstream):
     ],
 )
 def test_the_gateways_own_key_stays_here(way, upstream, fields, query):
-    exchange = an_exchange(fields=[("HOST", "h"), *fields, ("X-A", "1")], query=query)
+    exchange = an_exchange(
+        fields=[("HOST", "h"), *fields, ("X-A", "1")], query=query, keys_withheld=frozenset({"sk-master"})
+    )
 
-    way.relay(exchange, master_key=SecretStr("sk-master"))
+    way.relay(exchange)
 
     (seen,) = upstream.requests
     assert seen.fields.names() == ["host", "x-a"]
@@ -146,9 +147,13 @@ def test_the_gateways_own_key_stays_here(way, upstream, fields, query):
 
 
 def test_another_credential_of_the_client_travels(way, upstream):
-    exchange = an_exchange(fields=[("HOST", "h"), ("AUTHORIZATION", "Bearer sk-other")], query="key=other")
+    exchange = an_exchange(
+        fields=[("HOST", "h"), ("AUTHORIZATION", "Bearer sk-other")],
+        query="key=other",
+        keys_withheld=frozenset({"sk-master"}),
+    )
 
-    way.relay(exchange, master_key=SecretStr("sk-master"))
+    way.relay(exchange)
 
     assert upstream.requests[0].fields.one("authorization") == "Bearer sk-other"
     assert upstream.requests[0].target == "/?key=other"
@@ -374,9 +379,7 @@ def test_a_client_is_not_watched_after_a_failure(way, upstream, ends, route, fau
 
 def test_a_failed_exchange_has_its_times(way, upstream):
     exchange = an_exchange()
-    passthrough = Passthrough(
-        a_route(target=f"http://127.0.0.1:{free_port()}/"), a_gateway(), upstream_session({}), way.watch
-    )
+    passthrough = Passthrough(a_route(target=f"http://127.0.0.1:{free_port()}/"), upstream_session({}), way.watch, None)
 
     with pytest.raises(UpstreamUnreachable):
         passthrough.relay(exchange, {}, "")

@@ -41,7 +41,6 @@ def test_all_mistakes_of_a_file_are_told_in_the_order_of_lines(problems):
         (16, "[2].auth"),
         (16, "[2].path"),
         (16, "[2].target"),
-        (17, "keys"),
         (17, "keys[0].key"),
         (17, "keys[0].kye"),
         (18, "unknown"),

@@ -12,10 +12,6 @@ ROUTE = "general_settings.pass_through_endpoints[0]"
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        (one_route("auth: true"), f"{ROUTE}.auth"),
-        (one_route("headers: {litellm_user_api_key: x-api-key}"), f"{ROUTE}.headers"),
-        (one_route("headers: {LiteLLM_User_API_Key: x-api-key}"), f"{ROUTE}.headers"),
-        (one_route("custom_auth_parser: langfuse"), f"{ROUTE}.custom_auth_parser"),
         (one_route("rpm_limit: 5"), f"{ROUTE}.rpm_limit"),
         (one_route("cost_per_request: 0.5"), f"{ROUTE}.cost_per_request"),
         (one_route(target="custom_callbacks.anthropic_adapter"), f"{ROUTE}.target"),
@@ -24,7 +20,10 @@ ROUTE = "general_settings.pass_through_endpoints[0]"
             "general_settings: {require_auth_for_metrics_endpoint: false}",
             "general_settings.require_auth_for_metrics_endpoint",
         ),
-        ("keys: [{key: abc}]", "keys"),
+        ("keys: [{key: abc, rpm_limit: 5}]", "keys[0].rpm_limit"),
+        ("keys: [{key: abc, max_parallel_requests: 5}]", "keys[0].max_parallel_requests"),
+        ("keys: [{key: abc, tpm_limit: 5}]", "keys[0].tpm_limit"),
+        ("keys: [{key: abc, max_budget: 5}]", "keys[0].max_budget"),
         ("model_list: [{model_name: m, litellm_params: {model: x}}]", "model_list"),
     ],
 )
@@ -35,6 +34,6 @@ def test_it_is_refused_where_it_stands(problems, text, place):
     assert problem.message.startswith("is not served by this version yet")
 
 
-@pytest.mark.parametrize("text", [one_route("auth: false"), "keys: []\n", "model_list: []\n"])
+@pytest.mark.parametrize("text", [one_route("auth: true"), "keys: [{key: abc}]", "keys: []\n", "model_list: []\n"])
 def test_what_asks_for_nothing_is_served(problems, text):
     assert problems(text) == []

@@ -1,0 +1,105 @@
+"""Room: who is it? A gateway key becomes a Principal, or the request is refused with 401 or 403.
+
+Also finds every gateway key in the request, on open routes too, so that none travels upstream.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from app.carriers import basic_pair, carried
+from app.errors import KeyRequired, MasterKeyRequired, RouteForbidden
+from app.exchange import Exchange
+from app.principal import Principal, digest_of, may_use
+from app.settings.gateway import Gateway, Route
+
+
+class KeyRing(Protocol):
+    """Knows the gateway's keys."""
+
+    def resolve(self, secret: str) -> Principal | None:
+        """Return whose key this is, None for nobody's; raises StoreUnavailable when that cannot be known."""
+
+
+class Admission:
+    """Decides about exchanges by the keys of a ring.
+
+    `known` are keys that cost nothing to recognise, and so are found in any field; `now` is Unix time in seconds.
+    """
+
+    def __init__(
+        self, ring: KeyRing, known: frozenset[str] = frozenset(), now: Callable[[], float] = time.time
+    ) -> None:
+        self._ring = ring
+        self._known = known
+        self._now = now
+
+    def admit(self, exchange: Exchange, route: Route) -> None:
+        """Set the exchange's principal and the keys to withhold from the upstream.
+
+        Raises KeyRequired (401) for a missing, unknown, expired or blocked key where the route asks for
+        one, RouteForbidden (403) where the key is not for this route, StoreUnavailable (503).
+        """
+        is_basic = route.custom_auth_parser == "langfuse"
+        presented = carried(exchange.fields, exchange.query, route.key_header, is_basic=is_basic)
+        if route.auth:
+            principal = self._valid(presented, "Basic" if is_basic else "Bearer")
+            if not may_use(principal, route.path):
+                raise RouteForbidden(f"This key may not use the route {route.path}.")
+            exchange.principal = principal
+            exchange.key_alias = principal.key_alias
+        found = {secret for secret in {*presented, *_other_places(exchange)} if self._ring.resolve(secret)}
+        exchange.keys_withheld = self._known if found <= self._known else self._known | found
+
+    def require_master(self, exchange: Exchange) -> Principal:
+        """Return the master principal; raises KeyRequired (401) without a valid key, MasterKeyRequired (403)."""
+        principal = self._valid(carried(exchange.fields, exchange.query), "Bearer")
+        exchange.principal, exchange.key_alias = principal, principal.key_alias
+        if not principal.is_master:
+            raise MasterKeyRequired("Only the master key may do this.")
+        return principal
+
+    def _valid(self, presented: list[str], scheme: str) -> Principal:
+        """Return the principal of the key that decides; one answer for all that is wrong with it."""
+        if not presented:
+            raise KeyRequired("A gateway key is required; send it as Authorization: Bearer KEY.", scheme=scheme)
+        principal = self._ring.resolve(presented[0])
+        if principal is None or principal.is_blocked or self._is_over(principal):
+            raise KeyRequired("The gateway key is not valid: unknown, expired or blocked.", scheme=scheme)
+        return principal
+
+    def _is_over(self, principal: Principal) -> bool:
+        return principal.expires_s is not None and principal.expires_s <= self._now()
+
+
+def _other_places(exchange: Exchange) -> set[str]:
+    """Return texts that are no carriers on this route and may hold a key all the same."""
+    found = set()
+    for name, value in exchange.fields:
+        lower = name.lower()
+        if lower == "authorization":
+            found |= set(basic_pair(value))
+        elif lower == "x-langfuse-public-key":
+            found.add(value)
+    return found - {""}
+
+
+def known_keys(gateway: Gateway) -> frozenset[str]:
+    """Return the keys that stand in the file, as they are presented."""
+    secrets = [key.secret for key in gateway.keys]
+    if gateway.master_key is not None:
+        secrets.append(gateway.master_key)
+    return frozenset(secret.get_secret_value() for secret in secrets)
+
+
+class FileKeys:
+    """The ring of those keys that need no store: the master key and the keys of the file."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._principals = {key.principal.digest: key.principal for key in gateway.keys}
+        if gateway.master_key is not None:
+            digest = digest_of(gateway.master_key.get_secret_value())
+            self._principals[digest] = Principal(digest[:16], digest, key_alias="master", is_master=True)
+
+    def resolve(self, secret: str) -> Principal | None:
+        return self._principals.get(digest_of(secret))

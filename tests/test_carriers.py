@@ -1,0 +1,88 @@
+"""Where a key is looked for, and what is no key."""
+
+from base64 import b64encode
+
+import pytest
+
+from app.carriers import basic_pair, carried, query_values
+
+
+def basic(pair: str) -> str:
+    return "Basic " + b64encode(pair.encode()).decode()
+
+
+EVERYWHERE = [
+    ("X-Api-Key", "from x-api-key"),
+    ("Api-Key", "from api-key"),
+    ("X-Goog-Api-Key", "from x-goog-api-key"),
+    ("Authorization", "Bearer from-authorization"),
+    ("X-Litellm-Api-Key", "Bearer from-litellm"),
+    ("X-Mine", "from the named header"),
+]
+
+
+def test_carriers_are_asked_in_the_order_of_the_contract():
+    found = carried(EVERYWHERE, "a=1&key=from%20query", "x-mine")
+
+    assert found == [
+        "from the named header",
+        "from-litellm",
+        "from-authorization",
+        "from api-key",
+        "from x-api-key",
+        "from x-goog-api-key",
+        "from query",
+    ]
+
+
+def test_the_user_half_of_basic_counts_where_the_route_says_langfuse():
+    fields = [("Authorization", basic("gk-1:any:thing")), ("X-Api-Key", "other")]
+
+    assert carried(fields, None, is_basic=True) == ["gk-1", "other"]
+    assert carried(fields, None) == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("Bearer gk-1", "gk-1"),
+        ("bearer gk-1", "gk-1"),
+        ("BEARER   gk-1 ", "gk-1"),
+        ("gk-1", "gk-1"),
+    ],
+)
+@pytest.mark.parametrize("name", ["authorization", "X-API-KEY", "x-litellm-api-key"])
+def test_a_leading_bearer_is_dropped_everywhere(name, value, key):
+    assert carried([(name, value)], None) == [key]
+
+
+def test_the_access_key_id_of_a_signature_is_a_carrier():
+    signed = (
+        "AWS4-HMAC-SHA256 Credential=gk-1/20261122/eu-west-1/bedrock/aws4_request, SignedHeaders=host, Signature=ab"
+    )
+
+    assert carried([("Authorization", signed)], None) == ["gk-1"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("Basic !!!", id="AU-05 bad base64"),
+        pytest.param("Basic " + b64encode(b"\xff\xfe:x").decode(), id="AU-05 no text"),
+        pytest.param(basic(":secret"), id="AU-05 empty user"),
+        pytest.param("Basic", id="AU-05 nothing"),
+        pytest.param("Digest username=x", id="another scheme"),
+        pytest.param("", id="empty"),
+        pytest.param("Bearer ", id="Bearer and nothing"),
+    ],
+)
+def test_what_carries_nothing_is_no_key(value):
+    assert carried([("Authorization", value)], None, is_basic=True) in ([], ["Basic"], ["Bearer"])
+
+
+def test_a_password_may_hold_colons():
+    assert basic_pair(basic("gk-1:a:b")) == ("gk-1", "a:b")
+
+
+def test_query_values_are_decoded_and_keep_their_order():
+    assert query_values("key=a%2Bb&k%65y=c+d&kEy=e&key", "key") == ["a+b", "c d", ""]
