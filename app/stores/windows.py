@@ -1,0 +1,65 @@
+"""Moving windows: never more than n admitted in any 60 s, over all processes that share the store."""
+
+from dataclasses import dataclass
+
+import lmdb
+
+from app.limit_errors import LimiterUnavailable
+from app.stores.embedded import EmbeddedStore
+from app.stores.stamps import OPEN, Stamps, sweep
+
+WINDOW_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a key stands after one request."""
+
+    is_admitted: bool
+    limit: int
+    remaining: int
+    reset_s: float
+    """When admitted: until the oldest request counted leaves the window. When refused: until one would pass."""
+    stamp_ns: int = 0
+    """When it was admitted, on the clock of the store."""
+
+
+class Windows:
+    """The moving windows of an embedded store."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._env, self._clock = store.env, store.clock
+        self._swept = OPEN
+
+    def acquire(self, name: str, limit: int, window_s: int = WINDOW_S, amount: int = 1) -> Standing:
+        """Admit and count `amount` requests at once, or refuse and count nothing.
+
+        `name` has at most 400 octets. The limit of this call is what counts, whatever it was before.
+        Raises LimiterUnavailable when the store fails.
+        """
+        if amount > limit:
+            return Standing(False, limit, 0, float(window_s))
+        try:
+            with self._env.begin(write=True) as txn:
+                now = self._clock()  # Read under the lock: stamps are in order, whoever writes them.
+                stamps = Stamps(txn, name, now, window_s)
+                free = limit - len(stamps)
+                if free < amount:
+                    return Standing(False, limit, max(free, 0), stamps.leaves_s(amount - free - 1))
+                stamps.append(now, amount)
+                if stamps.is_new:
+                    self._swept = sweep(txn, self._swept, now)
+                return Standing(True, limit, free - amount, stamps.leaves_s(0), now)
+        except lmdb.Error as fault:
+            raise LimiterUnavailable("The requests of this key cannot be counted now.") from fault
+
+    def give_back(self, name: str, stamp_ns: int, window_s: int = WINDOW_S) -> None:
+        """Take out of the count what was admitted at that time: it was refused after all."""
+        with self._env.begin(write=True) as txn:
+            Stamps(txn, name, self._clock(), window_s).remove(stamp_ns)
+
+    def count(self, name: str, window_s: int = WINDOW_S) -> tuple[int, float]:
+        """Return how many requests are in the window now, and in how many seconds the oldest leaves it."""
+        with self._env.begin() as txn:
+            stamps = Stamps(txn, name, self._clock(), window_s)
+            return len(stamps), stamps.leaves_s(0) if len(stamps) else 0.0
