@@ -1,0 +1,62 @@
+"""A native thread for calls that block, so that the event loop and all its other exchanges go on."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import gevent
+from gevent.lock import Semaphore
+from gevent.threadpool import ThreadPool
+
+T = TypeVar("T")
+
+
+class LaneBusy(Exception):
+    """What was to be done was not begun in time."""
+
+
+class LaneStuck(Exception):
+    """What was to be done was begun and did not end in time; it may end later."""
+
+
+class Lane:
+    """Does one piece of work at a time, in the order of asking; make it in the thread that asks.
+
+    A greenlet that has given up before its turn leaves nothing behind that would be done later.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPool(1)
+        self._turn = Semaphore(1)
+
+    def run(self, work: Callable[[], T], patience_s: float) -> T:
+        """Return what `work` returns, or raise what it raises; raises LaneBusy or LaneStuck when it takes too long."""
+        results: list[T] = []
+        is_begun = False
+        try:
+            with gevent.Timeout(patience_s) as timeout:
+                self._turn.acquire()
+                is_begun = True
+                ended = self._pool.spawn(_fault_of, lambda: results.append(work()))
+                # The turn ends with the work, whoever still waits for it.
+                ended.rawlink(lambda _: self._turn.release())
+                fault = ended.get()
+        except gevent.Timeout as passed:
+            if passed is not timeout:
+                raise
+            raise (LaneStuck if is_begun else LaneBusy)(f"no answer within {patience_s:g} s") from None
+        if fault is not None:
+            raise fault
+        return results[0]
+
+    def close(self) -> None:
+        """End the thread, once it is idle."""
+        self._pool.kill()
+
+
+def _fault_of(work: Callable[[], object]) -> Exception | None:
+    """Do the work and return what it raises: gevent prints what leaves a thread, with all that it quotes."""
+    try:
+        work()
+    except Exception as fault:
+        return fault
+    return None
