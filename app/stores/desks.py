@@ -1,0 +1,138 @@
+"""Connections to the key store, each with a thread of its own, and what is said when nobody answers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.store_errors import StoreUnavailable
+from app.stores.databases import bring_up_to_date, opened
+from app.stores.lanes import Lane, LaneBusy, LaneStuck
+from app.stores.reach import Reach
+
+T = TypeVar("T")
+
+# A request whose key is not known here waits this long for the store and no longer.
+LOOK_UP_S = 0.09
+WRITE_S = 2.0
+START_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A connection, the thread that uses it, and the time its callers have."""
+
+    engine: Engine
+    lane: Lane
+    patience_s: float
+
+
+class Desks:
+    """Where work for the database is handed in; every call ends in time, with StoreUnavailable if need be.
+
+    Look-ups of unknown keys (gate) cannot hold up the renewal of known ones, and neither waits behind
+    management, whose lists can still be read while its writes wait for a lock. A connection is made when it is
+    first used. Make this in the worker, after the fork.
+    """
+
+    def __init__(
+        self, url: URL, after_write: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`after_write` is called in another thread when a change is committed, even when nobody waits any more."""
+        self._office = Desk(opened(url, writes=True, patience_s=WRITE_S / 2), Lane(), WRITE_S)
+        self._reading_room = Desk(opened(url, writes=False, patience_s=WRITE_S / 2), Lane(), WRITE_S)
+        self.gate = Desk(opened(url, writes=False, patience_s=LOOK_UP_S / 2), Lane(), LOOK_UP_S)
+        self.renewals = Desk(opened(url, writes=False, patience_s=LOOK_UP_S / 2), Lane(), LOOK_UP_S)
+        self._after_write = after_write
+        self._is_up_to_date = False
+        self.reach = Reach("key store", clock)
+
+    def open(self) -> None:
+        """Bring the tables up to date. A store that is away is logged; the first call that reaches it does it then."""
+        try:
+            self.asked(replace(self.gate, patience_s=START_S), lambda connection: connection.execute(text("SELECT 1")))
+        except StoreUnavailable:
+            return
+
+    def close(self) -> None:
+        """End the connections and the threads."""
+        for desk in (self._office, self._reading_room, self.gate, self.renewals):
+            desk.lane.close()
+            desk.engine.dispose()
+
+    def asked(self, desk: Desk, look: Callable[[Connection], T]) -> T:
+        """Return what `look` finds at the gate or among the renewals.
+
+        While the store is away only one caller a second waits for it.
+        """
+        if not self.reach.may_ask():
+            raise StoreUnavailable
+        try:
+            self._bring_up_to_date(desk.patience_s)
+            found = _run(desk, lambda: _looked(desk.engine, look))
+        except StoreUnavailable as refusal:
+            if not isinstance(refusal.__cause__, LaneBusy):
+                self.reach.failed(_reason(refusal.__cause__))
+            raise
+        self.reach.answered()
+        return found
+
+    def written(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returns, once it is committed and everybody told. Raises IntegrityError.
+
+        A failure says nothing about reach: a file that is locked can still be read.
+        """
+
+        def write() -> T:
+            with self._office.engine.begin() as connection:
+                result = work(connection)
+            self._after_write()
+            return result
+
+        self._bring_up_to_date(self._office.patience_s)
+        return _run(self._office, write)
+
+    def surveyed(self, look: Callable[[Connection], T]) -> T:
+        """Return what `look` finds, for management: lists may be long."""
+        self._bring_up_to_date(self._office.patience_s)
+        return _run(self._reading_room, lambda: _looked(self._reading_room.engine, look))
+
+    def _bring_up_to_date(self, patience_s: float) -> None:
+        def bring() -> None:
+            bring_up_to_date(self._office.engine)
+            self._is_up_to_date = True
+
+        if not self._is_up_to_date:
+            _run(replace(self._office, patience_s=patience_s), bring)
+
+
+def _run(desk: Desk, work: Callable[[], T]) -> T:
+    """Do the work in the desk's thread; what the database's absence raises becomes StoreUnavailable."""
+    try:
+        return desk.lane.run(work, desk.patience_s)
+    except (IntegrityError, DataError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeout, OSError, LaneBusy, LaneStuck) as fault:
+        raise StoreUnavailable from fault
+
+
+def _looked(engine: Engine, look: Callable[[Connection], T]) -> T:
+    """Look, and once more on a fresh connection where the one we had turns out to be dead."""
+    try:
+        with engine.connect() as connection:
+            return look(connection)
+    except DBAPIError as fault:
+        if not fault.connection_invalidated:
+            raise
+    with engine.connect() as connection:
+        return look(connection)
+
+
+def _reason(fault: BaseException | None) -> str:
+    """Return what the driver says, without the statement."""
+    told = str(getattr(fault, "orig", None) or fault or "")
+    return told.partition("\n")[0] or type(fault).__name__

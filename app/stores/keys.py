@@ -1,0 +1,118 @@
+"""The key store: gateway keys issued over the API, in SQLite or PostgreSQL."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from app.errors import GatewayError
+from app.principal import digest_of
+from app.stores.desks import Desks
+from app.stores.schema import KEYS, StoredKey, stored_key
+
+T = TypeVar("T")
+
+KEY_ID = re.compile(r"[0-9a-f]{16}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Taken(GatewayError):
+    """Another key has this already; `field` is `key_alias` or `key`."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+class KeyStore:
+    """Reads and writes keys; every call raises StoreUnavailable when the database does not answer in time.
+
+    A `reference` names a key: the secret, its digest, or its key_id. No secret looks like the other two.
+    """
+
+    def __init__(self, desks: Desks) -> None:
+        self._desks = desks
+
+    def check(self) -> None:
+        """Return when the store answers (readiness asks)."""
+        self._desks.asked(self._desks.gate, lambda connection: connection.execute(text("SELECT 1")))
+
+    def find(self, digest: str) -> StoredKey | None:
+        """Return the key with this digest, for a client that presents it."""
+        return self._desks.asked(self._desks.gate, lambda connection: _one(connection, KEYS.c.digest == digest))
+
+    def renew(self, digests: Collection[str]) -> dict[str, StoredKey]:
+        """Return those of these keys that still exist, by digest; for some hundred at a time."""
+        wanted = select(KEYS).where(KEYS.c.digest.in_(digests))
+
+        def look(connection: Connection) -> dict[str, StoredKey]:
+            return {row["digest"]: stored_key(row) for row in connection.execute(wanted).mappings()}
+
+        return self._desks.asked(self._desks.renewals, look)
+
+    def read(self, reference: str) -> StoredKey | None:
+        """Return the key that the operator means."""
+        return self._desks.surveyed(lambda connection: _one(connection, _named(reference)))
+
+    def page(
+        self, offset: int, size: int, *, key_alias: str | None = None, reference: str | None = None
+    ) -> tuple[list[StoredKey], int]:
+        """Return some keys, the newest first, and how many there are in all; the filters are exact."""
+        wanted = [KEYS.c.key_alias == key_alias] if key_alias is not None else []
+        wanted += [_named(reference)] if reference is not None else []
+
+        def look(connection: Connection) -> tuple[list[StoredKey], int]:
+            rows = select(KEYS).where(*wanted).order_by(KEYS.c.created_s.desc(), KEYS.c.digest)
+            total = connection.scalar(select(func.count()).select_from(KEYS).where(*wanted))
+            found = connection.execute(rows.offset(offset).limit(size)).mappings()
+            return [stored_key(row) for row in found], total or 0
+
+        return self._desks.surveyed(look)
+
+    def add(self, key: StoredKey) -> None:
+        """Store a new key. Raises Taken when its alias, or the key itself, exists."""
+        values = {**asdict(key), "allowed_passthrough_routes": list(key.allowed_passthrough_routes)}
+        self._written(lambda connection: connection.execute(insert(KEYS).values(values)))
+
+    def change(self, reference: str, changes: Mapping[str, Any]) -> StoredKey | None:
+        """Return the key with these columns changed; None when no key has this reference. Raises Taken."""
+        statement = update(KEYS).where(_named(reference)).values(**changes).returning(*KEYS.c)
+
+        def alter(connection: Connection) -> StoredKey | None:
+            row = connection.execute(statement).mappings().one_or_none()
+            return None if row is None else stored_key(row)
+
+        return self._written(alter)
+
+    def delete(self, references: Iterable[str] = (), key_aliases: Iterable[str] = ()) -> list[str]:
+        """Delete all of these keys, or none when some do not exist: return what names no key."""
+        wanted = {reference: _named(reference) for reference in references}
+        wanted |= {alias: KEYS.c.key_alias == alias for alias in key_aliases}
+
+        def remove(connection: Connection) -> list[str]:
+            missing = [name for name, condition in wanted.items() if _one(connection, condition) is None]
+            for condition in () if missing else wanted.values():
+                connection.execute(delete(KEYS).where(condition))
+            return missing
+
+        return self._written(remove)
+
+    def _written(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return self._desks.written(work)
+        except IntegrityError as fault:
+            raise Taken("key_alias" if "key_alias" in str(fault.orig) else "key") from None
+
+
+def _named(reference: str) -> ColumnElement[bool]:
+    if KEY_ID.fullmatch(reference):
+        return KEYS.c.key_id == reference
+    return KEYS.c.digest == (reference if DIGEST.fullmatch(reference) else digest_of(reference))
+
+
+def _one(connection: Connection, condition: ColumnElement[bool]) -> StoredKey | None:
+    row = connection.execute(select(KEYS).where(condition)).mappings().one_or_none()
+    return None if row is None else stored_key(row)
