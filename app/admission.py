@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from app.carriers import basic_pair, carried
+from app.carriers import carried, texts
 from app.errors import KeyRequired, MasterKeyRequired, RouteForbidden
 from app.exchange import Exchange
 from app.principal import Principal, digest_of, may_use
@@ -74,14 +74,11 @@ class Admission:
 
 def _other_places(exchange: Exchange) -> set[str]:
     """Return texts that are no carriers on this route and may hold a key all the same."""
-    found = set()
+    found: set[str] = set()
     for name, value in exchange.fields:
-        lower = name.lower()
-        if lower == "authorization":
-            found |= set(basic_pair(value))
-        elif lower == "x-langfuse-public-key":
-            found.add(value)
-    return found - {""}
+        if name.lower() in ("authorization", "x-langfuse-public-key"):
+            found |= texts(value)
+    return found
 
 
 def known_keys(gateway: Gateway) -> frozenset[str]:

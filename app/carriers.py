@@ -13,7 +13,8 @@ from urllib.parse import unquote_plus
 
 from app.fields import Fields
 
-BEARER = compile_pattern(r"bearer\s+", IGNORECASE)
+BEARER = compile_pattern(r"bearer(?:\s+|$)", IGNORECASE)
+BASIC = compile_pattern(r"basic\s+(\S+)\s*$", IGNORECASE)
 # RFC 9110 §11.4: other schemes than Bearer bring something that is not a key as it stands.
 SCHEME = compile_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\s+\S")
 # Signature Version 4: `AWS4-HMAC-SHA256 Credential=<access key id>/<date>/<region>/<service>/aws4_request, ...`
@@ -30,22 +31,39 @@ def carried(fields: Fields, query: str | None, key_header: str | None = None, *,
     return [text for text in _carried(fields, query, key_header, is_basic) if text]
 
 
+def texts(value: str) -> set[str]:
+    """Return every text in a field's value that could be a key, whatever the field is called."""
+    signed = SIGV4.match(value)
+    _, _, behind_scheme = value.strip().partition(" ")
+    return {bare(value), behind_scheme.strip(), *basic_pair(value), signed[1] if signed else ""} - {""}
+
+
 def basic_pair(value: str) -> tuple[str, str]:
-    """Return (user, password) of a Basic credential (RFC 7617 §2), two empty texts for anything else."""
-    scheme, _, encoded = value.partition(" ")
-    if scheme.lower() != "basic":
+    """Return (user, password) of a Basic credential (RFC 7617 §2), two empty texts for anything else.
+
+    Padding may be missing, as it often is; a `Bearer ` in front of the user is dropped as everywhere.
+    """
+    basic = BASIC.match(value)
+    if basic is None:
         return "", ""
+    encoded = basic[1].rstrip("=")
     try:
-        user, _, password = b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+        pair = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
         return "", ""
-    return user, password
+    user, _, password = pair.partition(":")
+    return bare(user), password
+
+
+def bare(value: str) -> str:
+    """Return the text without blanks around it and without a leading `Bearer`."""
+    return BEARER.sub("", value.strip(), count=1).strip()
 
 
 def query_values(query: str | None, name: str) -> list[str]:
-    """Return the decoded values of the raw query's pairs of this name."""
+    """Return what could be keys in the raw query's pairs of this name, decoded."""
     pairs = (pair.partition("=") for pair in (query or "").split("&"))
-    return [unquote_plus(value) for key, _, value in pairs if unquote_plus(key) == name]
+    return [bare(unquote_plus(value)) for key, _, value in pairs if unquote_plus(key) == name]
 
 
 def _carried(fields: Fields, query: str | None, key_header: str | None, is_basic: bool) -> Iterator[str]:
@@ -54,16 +72,12 @@ def _carried(fields: Fields, query: str | None, key_header: str | None, is_basic
         values.setdefault(name.lower(), []).append(value)
     authorizations = values.get("authorization", [])
     if key_header:
-        yield from map(_bare, values.get(key_header, []))
+        yield from map(bare, values.get(key_header, []))
     if is_basic:
         yield from (basic_pair(value)[0] for value in authorizations)
-    yield from map(_bare, values.get("x-litellm-api-key", []))
-    yield from (_bare(value) for value in authorizations if BEARER.match(value) or not SCHEME.match(value))
+    yield from map(bare, values.get("x-litellm-api-key", []))
+    yield from (bare(value) for value in authorizations if BEARER.match(value) or not SCHEME.match(value))
     for name in PLAIN:
-        yield from map(_bare, values.get(name, []))
+        yield from map(bare, values.get(name, []))
     yield from query_values(query, "key")
     yield from (found[1] for value in authorizations if (found := SIGV4.match(value)))
-
-
-def _bare(value: str) -> str:
-    return BEARER.sub("", value, count=1).strip() if BEARER.match(value) else value.strip()

@@ -7,7 +7,7 @@ gateway's pass, and bodies are never searched.
 from collections.abc import Set
 from urllib.parse import unquote_plus
 
-from app.carriers import SIGV4, basic_pair
+from app.carriers import bare, texts
 from app.fields import Fields
 
 
@@ -15,18 +15,12 @@ def without_keys(fields: Fields, keys: Set[str]) -> Fields:
     """Return the fields that carry none of these keys: bare, after a scheme, in a Basic pair or a SigV4 credential."""
     if not keys:
         return fields
-    return [field for field in fields if keys.isdisjoint(_parts(field[1]))]
+    return [field for field in fields if keys.isdisjoint(texts(field[1]))]
 
 
 def query_without_keys(query: str | None, keys: Set[str]) -> str | None:
     """Return the raw query without the pairs whose value is one of these keys; the others keep every octet."""
     if not query or not keys:
         return query
-    kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[2]) not in keys]
+    kept = [pair for pair in query.split("&") if bare(unquote_plus(pair.partition("=")[2])) not in keys]
     return "&".join(kept) or None
-
-
-def _parts(value: str) -> list[str]:
-    """Return what may be a key in a field's value."""
-    signed = SIGV4.match(value)
-    return [value, value.partition(" ")[2].strip(), *basic_pair(value), signed[1] if signed else ""]

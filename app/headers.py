@@ -46,9 +46,12 @@ NOT_RELAYED_BACK = HOP_BY_HOP | {"server", "date", "x-gateway-request-id"}
 
 
 def named_by_connection(fields: Iterable[tuple[str, str]]) -> set[str]:
-    """Return the lower-case names that Connection fields declare hop-by-hop."""
+    """Return the canonical names that Connection fields declare hop-by-hop."""
     return {
-        option.strip().lower() for name, value in fields if name.lower() == "connection" for option in value.split(",")
+        canonical(option.strip())
+        for name, value in fields
+        if name.lower() == "connection"
+        for option in value.split(",")
     }
 
 
@@ -72,10 +75,10 @@ def upstream_fields(
 
     `forwards` says of a lower-case name whether the client's field of that name travels (see
     `forwarding`); `configured` are the operator's and replace the client's, whatever the case;
-    `hidden` are lower-case names that stop here, such as the one the gateway key comes in.
+    `hidden` are names that stop here, such as the one the gateway key comes in.
     """
     fields = end_to_end(client_fields, FRAMING)
-    configured_names = hidden | {canonical(name) for name, _ in configured}
+    configured_names = {canonical(name) for name in hidden} | {canonical(name) for name, _ in configured}
     passed = [(name, value) for name, value in map(_passed, fields) if name and canonical(name) not in configured_names]
     ends_here = configured_names | {canonical(name) for name, _ in passed}
     kept = [

@@ -79,7 +79,6 @@ def test_fields_named_by_connection_end_here(connection, kept):
     assert [name for name, _ in end_to_end(sent)] == kept
 
 
-@pytest.mark.xfail(reason="found by this test, not yet mended", strict=False)
 @pytest.mark.parametrize(
     ("connection", "name"), [("x_foo", "X_FOO"), ("X_Foo", "x_foo"), ("X-Foo", "X_FOO"), ("x_foo", "X-FOO")]
 )
@@ -90,7 +89,6 @@ def test_a_field_named_by_connection_ends_here_with_underscores_too(connection, 
     assert relayed_back(sent) == [("X-A", "2")]
 
 
-@pytest.mark.xfail(reason="found by this test, not yet mended", strict=False)
 @pytest.mark.parametrize("hidden", ["x_key", "x-key"])
 @pytest.mark.parametrize("name", ["X_KEY", "X-KEY", "X-PASS-X_KEY", "X-PASS-X-KEY"])
 def test_a_hidden_field_stops_here_with_underscores_too(hidden, name):
