@@ -10,6 +10,10 @@
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── RequestTimeout          408 request_timeout
     │   ├── RequestTooLarge         413 request_too_large
+    │   ├── UriTooLong              414 uri_too_long
+    │   ├── ExpectationFailed       417 expectation_failed
+    │   ├── HeadersTooLarge         431 headers_too_large
+    │   ├── UnsupportedTransferCoding 501 unsupported_transfer_coding
     │   ├── InternalError           500 internal_error
     │   └── UpstreamError           the upstream's fault, found before its answer began
     │       ├── UpstreamUnreachable     502 upstream_unreachable
@@ -120,6 +124,30 @@ class RequestTooLarge(Refusal):
     """The body is larger than `general_settings.max_request_size_mb`."""
 
     status, code = 413, "request_too_large"
+
+
+class UriTooLong(Refusal):
+    """The request line is longer than `limit_request_line`."""
+
+    status, code = 414, "uri_too_long"
+
+
+class HeadersTooLarge(Refusal):
+    """Too many header fields, one too long, or too much in all (RFC 6585 §5)."""
+
+    status, code = 431, "headers_too_large"
+
+
+class UnsupportedTransferCoding(Refusal):
+    """A transfer coding other than chunked (RFC 9112 §6.1)."""
+
+    status, code = 501, "unsupported_transfer_coding"
+
+
+class ExpectationFailed(Refusal):
+    """An expectation other than 100-continue (RFC 9110 §10.1.1)."""
+
+    status, code = 417, "expectation_failed"
 
 
 class InternalError(Refusal):

@@ -19,7 +19,14 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from app.arriving import ArrivingBody
 from app.dialects import error_body, error_fields
-from app.errors import InvalidRequest, Refusal
+from app.errors import (
+    ExpectationFailed,
+    HeadersTooLarge,
+    InvalidRequest,
+    Refusal,
+    UnsupportedTransferCoding,
+    UriTooLong,
+)
 from app.exchange import Exchange, NoBody, Outcome
 from app.telemetry.exchange_log import log_exchange
 
@@ -29,30 +36,6 @@ MAX_HEAD_BYTES = 64 * 1024
 LINGER_S = 30.0
 LINGER_IDLE_S = 5.0
 ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on, with no time
-
-
-class UriTooLong(Refusal):
-    """The request line is longer than `limit_request_line`."""
-
-    status, code = 414, "uri_too_long"
-
-
-class HeadersTooLarge(Refusal):
-    """Too many header fields, one too long, or too much in all (RFC 6585 §5)."""
-
-    status, code = 431, "headers_too_large"
-
-
-class UnsupportedTransferCoding(Refusal):
-    """A transfer coding other than chunked (RFC 9112 §6.1)."""
-
-    status, code = 501, "unsupported_transfer_coding"
-
-
-class ExpectationFailed(Refusal):
-    """An expectation other than 100-continue (RFC 9110 §10.1.1)."""
-
-    status, code = 417, "expectation_failed"
 
 
 class GatewayWorker(GeventWorker):  # type: ignore[misc]
