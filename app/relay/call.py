@@ -45,7 +45,7 @@ class Call:
         self._timeouts = timeouts
         self._pool = pool
 
-    def send(self, dial: Callable[[], Connection]) -> None:
+    def send(self, dial: Callable[[float], Connection]) -> None:
         """Send head and body, the body as it arrives, on a pooled connection or a fresh one.
 
         Returns early when the upstream answers before it has everything. Raises UpstreamUnreachable,
@@ -90,7 +90,7 @@ class Call:
             framing = [("Content-Length", str(upload.length))]
         return request_head(request.method, request.target, request.authority, request.fields + framing)
 
-    def _begin(self, first: bytes, dial: Callable[[], Connection]) -> int:
+    def _begin(self, first: bytes, dial: Callable[[float], Connection]) -> int:
         """Send the first octets, as many as the kernel takes, and return their number.
 
         A pooled connection that takes none was dead before the request began, so a fresh one is tried.
@@ -105,12 +105,18 @@ class Call:
                 pooled.close()
                 if not _is_lost(fault):
                     _explain(fault)
-        self.connection = dial()
+        self.connection = self._dialled(dial)
         try:
             return self.connection.send_some(first, self._wait_s())
         except BaseException as fault:
             self.connection.close()
             _explain(fault)
+
+    def _dialled(self, dial: Callable[[float], Connection]) -> Connection:
+        try:
+            return dial(self.total.within(self._timeouts.connect_s))
+        except TimeoutError as late:
+            _explain(late)
 
     def _stream(self, upload: RequestBody) -> None:
         with self.connection.interrupted_by_answer():

@@ -95,7 +95,7 @@ class UpstreamAdapter(BaseAdapter):
         """
         timeouts = timeout or Timeouts()
         call = Call(request, timeouts, self._pool)
-        call.send(lambda: dial(request.origin, timeouts.connect_s, self._tls))
+        call.send(lambda timeout_s: dial(request.origin, timeout_s, self._tls))
         head, decoder = call.answer()
         idle_s = idle_time_s(head, decoder) if call.is_sent_whole else None
         keep = partial(self._pool.give_back, request.origin, idle_s=idle_s) if idle_s else None
