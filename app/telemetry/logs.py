@@ -36,7 +36,7 @@ class ConsoleFormatter(logging.Formatter):
         text = " ".join(part for part in (record.getMessage(), told) if part)
         line = f"{_time(record)} {record.levelname.lower():7} {escaped(text)}"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            line += "\n" + "\n".join(map(escaped, self.formatException(record.exc_info).splitlines()))
         return line
 
 
@@ -47,7 +47,7 @@ def escaped(text: str) -> str:
 
 def logging_config(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the dictConfig (PEP 391) for LOG_LEVEL and LOG_FORMAT; raises ValueError for unknown ones."""
-    level = environ.get("LOG_LEVEL", "INFO").upper()
+    level = (environ.get("LOG_LEVEL") or "INFO").upper()
     if level not in LEVELS:
         raise ValueError(f"LOG_LEVEL is {level!r}; use one of {', '.join(LEVELS)}")
     style = environ.get("LOG_FORMAT") or ("console" if sys.stdout.isatty() else "json")

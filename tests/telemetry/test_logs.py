@@ -98,7 +98,6 @@ def test_a_traceback_follows_its_console_line():
     assert others[-1] == "LookupError: why"
 
 
-@pytest.mark.xfail(reason="found by this test, not yet mended")
 def test_a_traceback_acts_on_no_console():
     try:
         raise LookupError("why\x1b[2J")
@@ -165,7 +164,6 @@ def test_an_unknown_word_is_refused_with_the_known_ones(environ, message):
         logging_config(environ)
 
 
-@pytest.mark.xfail(reason="found by this test, not yet mended")
 def test_an_empty_level_is_none_said():
     assert logging_config({"LOG_LEVEL": ""})["loggers"]["tollhouse"]["level"] == "INFO"
 
