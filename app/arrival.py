@@ -78,8 +78,8 @@ class WsgiBody:
 
     def __init__(self, environ: Environ) -> None:
         self._input = environ["wsgi.input"]
-        length = environ.get("CONTENT_LENGTH")
-        self.length = int(length) if length else None
+        length: str | None = environ.get("CONTENT_LENGTH")
+        self.length = int(length) if length and length.isdecimal() else None
         self.is_chunked = environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
         self.is_whole = not self.is_chunked and not self.length
         self.received = 0

@@ -9,7 +9,8 @@ from re import compile as compile_pattern
 from typing import Protocol
 
 MAX_CHUNK_LINE_BYTES = 8 * 1024
-MAX_TRAILER_BYTES = 64 * 1024
+# Small, because a line that arrives octet by octet is matched anew with each.
+MAX_TRAILER_BYTES = 8 * 1024
 
 # RFC 9112 §5 and RFC 9110 §5.5: token ":" OWS field-value OWS CRLF; no folding, no control characters.
 # The value is taken with the white space around it: leaving that out here would take quadratic time.
