@@ -94,6 +94,11 @@ class KeyRing:
         """Tell whether this is the master key or a key of the file, which no store may give out again."""
         return digest_of(secret) in self._own
 
+    @property
+    def own_aliases(self) -> frozenset[str]:
+        """The aliases of those keys."""
+        return frozenset(key.key_alias for key in self._own.values() if key.key_alias is not None)
+
     def renew(self) -> None:
         """Read again what may have changed; a worker without requests calls this about once a second.
 

@@ -64,5 +64,5 @@ class StoredKey:
 
 
 def stored_key(row: Mapping[Any, Any]) -> StoredKey:
-    """Return the row as a value."""
-    return StoredKey(**{**row, "allowed_passthrough_routes": tuple(row["allowed_passthrough_routes"])})
+    """Return the row, or what is known of one that is to be, as a value."""
+    return StoredKey(**{**row, "allowed_passthrough_routes": tuple(row.get("allowed_passthrough_routes", ()))})
