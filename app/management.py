@@ -1,0 +1,70 @@
+"""Door: the pages under /key, for the master key alone, and the document that describes them."""
+
+import json
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from flask import Blueprint, Flask, Response, request
+
+from app import router
+from app.errors import MethodNotAllowed, RequestTooLarge
+from app.exchange import EXCHANGE, Exchange
+from app.issuing.answers import Answer
+from app.issuing.office import Office
+from app.issuing.openapi import PAGES, Page, document
+from app.issuing.reading import json_form, query_form
+
+MOST_BODY_BYTES = 256 * 1024
+DOCUMENT_PATH = "/openapi.json"
+
+
+def init_app(app: Flask, office: Office, require_master: Callable[[Exchange], object]) -> None:
+    """Serve the pages and the document; `require_master` raises for every exchange that has not the master key."""
+    door = Blueprint("management", __name__)
+    for page in PAGES:
+        _add(door, page.path, page.act, _view(page, getattr(office, page.act), require_master), _methods(page))
+    text = json.dumps(document(), indent=2)
+    _add(door, DOCUMENT_PATH, "document", lambda: Response(text, mimetype="application/json"), ("GET", "HEAD"))
+    app.register_blueprint(door)
+    # A route for everything below "/" must not get what is meant for these pages.
+    for page in PAGES:
+        router.close(app, page.path, _refuse_method(_methods(page)))
+    router.close(app, DOCUMENT_PATH, _refuse_method(("GET", "HEAD")))
+
+
+def _view(
+    page: Page, act: Callable[[Any], Answer], require_master: Callable[[Exchange], object]
+) -> Callable[[], Response]:
+    def view() -> Response:
+        exchange: Exchange = request.environ[EXCHANGE]
+        require_master(exchange)
+        form = query_form(page.form, exchange.query) if page.is_read else json_form(page.form, _body(exchange))
+        # A secret may be in it, which no cache may keep (RFC 9111 §5.2.2.5).
+        return Response(act(form).model_dump_json(), mimetype="application/json", headers={"Cache-Control": "no-store"})
+
+    return view
+
+
+def _body(exchange: Exchange) -> bytes:
+    """Return the whole body. Raises RequestTooLarge, without reading on."""
+    octets = bytearray()
+    for piece in exchange.body.pieces():
+        octets += piece
+        if len(octets) > MOST_BODY_BYTES:
+            raise RequestTooLarge(f"The body is larger than {MOST_BODY_BYTES} bytes.")
+    return bytes(octets)
+
+
+def _methods(page: Page) -> tuple[str, ...]:
+    return ("GET", "HEAD") if page.is_read else ("POST",)
+
+
+def _add(door: Blueprint, path: str, name: str, view: Callable[[], Response], methods: tuple[str, ...]) -> None:
+    door.add_url_rule(path, endpoint=name, view_func=view, methods=methods, provide_automatic_options=False)
+
+
+def _refuse_method(allow: tuple[str, ...]) -> Callable[[], NoReturn]:
+    def refuse() -> NoReturn:
+        raise MethodNotAllowed(f"This page takes {' and '.join(allow)}.", allow=allow)
+
+    return refuse
