@@ -9,10 +9,10 @@ import pytest
 FLOORS = (
     ("wsgi", "gunicorn.conf"),
     ("app.worker", "app.__main__"),
-    ("app.explain",),
+    ("app.explain", "app.keys_command"),
     ("app.factory",),
     ("app.routes", "app.management", "app.health"),
-    ("app.admission", "app.ledger", "app.ratelimit", "app.refusals", "app.relay", "app.router"),
+    ("app.admission", "app.issuing", "app.ledger", "app.ratelimit", "app.refusals", "app.relay", "app.router"),
     ("app.stores", "app.telemetry"),
     ("app.settings",),
     ("app.arrival", "app.arriving"),
@@ -22,7 +22,12 @@ FLOORS = (
     ("app.fields",),
 )
 # Where an import may wait until it is needed: what it loads is slow, and most runs do without.
-LATE = {("app.__main__", "app.explain"), ("app.__main__", "app.settings"), ("app.settings.urls", "idna")}
+LATE = {
+    ("app.__main__", "app.explain"),
+    ("app.__main__", "app.settings"),
+    ("app.settings.urls", "idna"),
+    ("app.stores.databases", "app.stores"),
+}
 
 LEVELS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
