@@ -13,7 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 import gevent
+from gunicorn import SERVER
 from gunicorn.http import errors as unreadable
+from gunicorn.util import http_date
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -131,6 +133,8 @@ def refuse_unread(client: socket.socket, refusal: Refusal) -> None:
         *error_fields(refusal, "openai"),
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
+        ("Date", http_date()),
+        ("Server", SERVER),
         ("x-gateway-request-id", exchange.request_id),
     ]
     head = f"HTTP/1.1 {refusal.status_line}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields)
