@@ -69,6 +69,8 @@ def opened(url: URL, *, writes: bool, patience_s: float) -> Engine:
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
+        # Asks first whether the connection still stands: a write cannot be tried again.
+        pool_pre_ping=writes,
         hide_parameters=True,  # they end up in messages, and hold digests
         **options,
     )

@@ -116,7 +116,8 @@ def _run(desk: Desk, work: Callable[[], T]) -> T:
         return desk.lane.run(work, desk.patience_s)
     except (IntegrityError, DataError, ProgrammingError):
         raise
-    except (DBAPIError, PoolTimeout, OSError, LaneBusy, LaneStuck) as fault:
+    # The driver's own errors: those of the statements that set a connection up come as they are.
+    except (DBAPIError, desk.engine.dialect.loaded_dbapi.Error, PoolTimeout, OSError, LaneBusy, LaneStuck) as fault:
         raise StoreUnavailable from fault
 
 
