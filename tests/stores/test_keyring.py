@@ -1,0 +1,325 @@
+"""Whose key it is: known from the file, read from the store, and kept no longer than is safe."""
+
+import gevent
+import pytest
+from pydantic import SecretStr
+
+from app.principal import Principal, digest_of
+from app.store_errors import StoreUnavailable
+from app.stores.keyring import MOST_RENEWED, MOST_UNKNOWN, KeyRing
+from tests.stores.key_values import Clock, Generations, a_key
+
+FILE_KEY = Principal(digest_of("sk-file")[:16], digest_of("sk-file"), key_alias="from the file")
+
+
+class Shelf:
+    """A store of keys in memory that remembers what it was asked, and can go away."""
+
+    def __init__(self, *keys):
+        self.keys = {key.digest: key for key in keys}
+        self.is_away = False
+        self.found, self.renewed = [], []
+        self.before_answer = lambda: None
+
+    def find(self, digest):
+        self.found.append(digest)
+        self.before_answer()
+        self._answer()
+        return self.keys.get(digest)
+
+    def renew(self, digests):
+        self.renewed.append(set(digests))
+        answer = {digest: self.keys[digest] for digest in digests if digest in self.keys}
+        self.before_answer()
+        self._answer()
+        return answer
+
+    def _answer(self):
+        if self.is_away:
+            raise StoreUnavailable
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def generations():
+    return Generations()
+
+
+@pytest.fixture
+def shelf():
+    return Shelf(a_key("sk-one", key_alias="one"), a_key("sk-two", key_alias="two"))
+
+
+@pytest.fixture
+def ring(shelf, generations, clock):
+    return KeyRing([FILE_KEY], SecretStr("sk-master"), shelf, generations, clock)
+
+
+def alias(ring, secret):
+    principal = ring.resolve(secret)
+    return None if principal is None else principal.key_alias
+
+
+def test_each_kind_of_key_is_resolved(ring):
+    assert [alias(ring, f"sk-{name}") for name in ("master", "file", "one", "none")] == [
+        "master",
+        "from the file",
+        "one",
+        None,
+    ]
+    assert ring.resolve("sk-master").is_master
+    assert not ring.resolve("sk-one").is_master
+
+
+def test_keys_of_the_file_need_no_store(ring, shelf, generations):
+    shelf.is_away = True
+
+    assert alias(ring, "sk-file") == "from the file"
+    assert ring.resolve("sk-master").is_master
+    assert (shelf.found, shelf.renewed) == ([], [])
+
+
+def test_without_a_store_other_keys_are_nobodys(generations):
+    ring = KeyRing([FILE_KEY], None, None, generations)
+    ring.renew()
+
+    assert [alias(ring, f"sk-{name}") for name in ("file", "one", "master")] == ["from the file", None, None]
+
+
+@pytest.mark.parametrize("secret", ["", "\x00", "ü", "\udcff", "sk-one ", "' OR 1=1 --", "%"])
+def test_any_text_can_be_asked_for(ring, secret):
+    """AU-16."""
+    assert ring.resolve(secret) is None
+
+
+@pytest.mark.parametrize("facts", [{"blocked": True}, {"expires_s": 1.0}])
+def test_keys_that_let_nobody_in_are_told_as_what_they_are(ring, shelf, facts):
+    key = a_key("sk-three", **facts)
+    shelf.keys[key.digest] = key
+
+    assert ring.resolve("sk-three") == key.principal()
+
+
+def test_a_known_key_is_not_looked_up_again(ring, shelf):
+    assert [alias(ring, "sk-one") for _ in range(3)] == ["one"] * 3
+
+    assert (len(shelf.found), shelf.renewed) == (1, [])
+
+
+def test_an_unknown_key_is_looked_up_once_a_second(ring, shelf, clock):
+    for _ in range(8):
+        assert ring.resolve("sk-none") is None
+        clock.advance(0.25)
+
+    assert len(shelf.found) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(lambda shelf: shelf.keys.clear(), None, id="deleted"),
+        pytest.param(
+            lambda shelf: shelf.keys.update({a_key("sk-one").digest: a_key("sk-one", blocked=True)}), True, id="blocked"
+        ),
+    ],
+)
+def test_what_is_changed_on_this_machine_holds_at_once(ring, shelf, generations, change, expected):
+    """AU-13, AK-13: the generation is read on each request."""
+    ring.resolve("sk-one")
+    change(shelf)
+    generations.advance()
+
+    principal = ring.resolve("sk-one")
+
+    assert (principal.is_blocked if principal else None) == expected
+
+
+def test_a_new_key_can_be_used_at_once(ring, shelf, generations):
+    assert ring.resolve("sk-three") is None
+    key = a_key("sk-three", key_alias="three")
+    shelf.keys[key.digest] = key
+    generations.advance()
+
+    assert alias(ring, "sk-three") == "three"
+
+
+def test_what_is_changed_elsewhere_holds_within_5_s(ring, shelf, clock):
+    assert alias(ring, "sk-one") == "one"
+    shelf.keys.clear()
+    clock.advance(3.9)
+    assert alias(ring, "sk-one") == "one"
+    clock.advance(0.2)
+
+    assert ring.resolve("sk-one") is None
+
+
+def test_a_change_in_the_midst_of_a_look_up_is_not_missed(ring, shelf, generations):
+    def revoke():
+        shelf.before_answer = lambda: None
+        generations.advance()
+
+    # What was read is older than the change, which comes before the answer does.
+    ring.resolve("sk-one")
+    generations.advance()
+    shelf.before_answer = revoke
+    ring.resolve("sk-one")
+    shelf.keys.clear()
+
+    assert ring.resolve("sk-one") is None
+
+
+def test_all_known_keys_are_renewed_together(ring, shelf, generations):
+    ring.resolve("sk-one")
+    ring.resolve("sk-two")
+    generations.advance()
+
+    ring.resolve("sk-two")
+    ring.resolve("sk-one")
+
+    assert shelf.renewed == [{digest_of("sk-one"), digest_of("sk-two")}]
+
+
+def test_a_renewal_is_bounded_and_has_the_key_that_is_asked_for(ring, shelf, generations):
+    secrets = [f"sk-{number}" for number in range(MOST_RENEWED + 50)]
+    shelf.keys |= {a_key(secret).digest: a_key(secret) for secret in secrets}
+    for secret in secrets:
+        ring.resolve(secret)
+    generations.advance()
+
+    ring.resolve(secrets[-1])
+
+    (renewed,) = shelf.renewed
+    assert len(renewed) == MOST_RENEWED + 1
+    assert digest_of(secrets[-1]) in renewed
+
+
+def test_a_burst_with_one_key_is_one_look_up(ring, shelf):
+    shelf.before_answer = lambda: gevent.sleep(0)
+
+    burst = [gevent.spawn(alias, ring, "sk-one") for _ in range(50)]
+
+    assert [greenlet.get() for greenlet in burst] == ["one"] * 50
+    assert len(shelf.found) == 1
+
+
+def test_a_burst_after_a_change_is_one_renewal(ring, shelf, generations):
+    ring.resolve("sk-one")
+    generations.advance()
+    shelf.before_answer = lambda: gevent.sleep(0)
+
+    burst = [gevent.spawn(alias, ring, "sk-one") for _ in range(50)]
+
+    assert [greenlet.get() for greenlet in burst] == ["one"] * 50
+    assert len(shelf.renewed) == 1
+
+
+def test_who_is_killed_while_looking_up_leaves_nobody_waiting(ring, shelf):
+    shelf.before_answer = lambda: gevent.sleep(10)
+    first = gevent.spawn(ring.resolve, "sk-one")
+    gevent.sleep(0)
+    second = gevent.spawn(ring.resolve, "sk-one")
+    gevent.sleep(0)
+    shelf.before_answer = lambda: None
+
+    first.kill()
+    second.join()
+
+    assert isinstance(second.exception, StoreUnavailable)
+    assert alias(ring, "sk-one") == "one"
+
+
+def test_guessing_fills_no_memory(ring):
+    for number in range(MOST_UNKNOWN + 100):
+        ring.resolve(f"guess-{number}")
+
+    assert len(ring._unknown) == MOST_UNKNOWN
+
+
+def test_guessing_pushes_no_known_key_out(ring, shelf):
+    ring.resolve("sk-one")
+    for number in range(MOST_UNKNOWN + 100):
+        ring.resolve(f"guess-{number}")
+    shelf.is_away = True
+
+    assert alias(ring, "sk-one") == "one"
+
+
+def test_known_keys_go_on_for_300_s_and_unknown_ones_do_not(ring, shelf, clock):
+    """AK-11, G15."""
+    ring.resolve("sk-one")
+    shelf.is_away = True
+
+    for _ in range(3):
+        clock.advance(100)
+        assert alias(ring, "sk-one") == "one"
+        with pytest.raises(StoreUnavailable):
+            ring.resolve("sk-two")
+        with pytest.raises(StoreUnavailable):
+            ring.resolve("sk-none")
+    clock.advance(0.1)
+
+    with pytest.raises(StoreUnavailable):
+        ring.resolve("sk-one")
+
+
+def test_the_300_s_begin_with_the_last_good_read(ring, shelf, clock):
+    ring.resolve("sk-one")
+    clock.advance(200)
+    ring.resolve("sk-one")
+    shelf.is_away = True
+    clock.advance(299)
+
+    assert alias(ring, "sk-one") == "one"
+
+
+def test_keys_revoked_before_the_store_went_away_stay_refused(ring, shelf, generations):
+    for name in ("one", "two"):
+        ring.resolve(f"sk-{name}")
+    shelf.keys[a_key("sk-one").digest] = a_key("sk-one", blocked=True)
+    del shelf.keys[a_key("sk-two").digest]
+    generations.advance()
+    ring.renew()
+    shelf.is_away = True
+
+    assert ring.resolve("sk-one").is_blocked
+    assert ring.resolve("sk-two") is None
+
+
+def test_a_key_that_may_be_the_revoked_one_does_not_go_on(ring, shelf, generations):
+    """Revoked here, and the store was away before this worker could read which key it was."""
+    ring.resolve("sk-one")
+    generations.advance()
+    shelf.is_away = True
+
+    with pytest.raises(StoreUnavailable):
+        ring.resolve("sk-one")
+
+
+def test_when_the_store_is_back_everything_is_as_before(ring, shelf, clock):
+    ring.resolve("sk-one")
+    shelf.is_away = True
+    clock.advance(301)
+    with pytest.raises(StoreUnavailable):
+        ring.resolve("sk-one")
+    shelf.is_away = False
+
+    assert [alias(ring, f"sk-{name}") for name in ("one", "two", "none")] == ["one", "two", None]
+
+
+def test_a_worker_without_requests_learns_of_changes_by_renewing(ring, shelf, generations):
+    ring.resolve("sk-one")
+    generations.advance()
+
+    ring.renew()
+    ring.renew()
+
+    assert shelf.renewed == [{digest_of("sk-one")}]
+
+
+def test_the_keys_of_the_file_are_known_as_such(ring):
+    assert [ring.is_own(f"sk-{name}") for name in ("master", "file", "one")] == [True, True, False]
+    assert ring.own_aliases == {"master", "from the file"}
