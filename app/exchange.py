@@ -105,8 +105,10 @@ class Exchange:
     """Called once each, after the last octet or when the client has left."""
     cause: str | None = None
     """What went wrong, for the operator's log: never a credential, never shown to the client."""
+    reason: str | None = None
+    """The code of the refusal that ended it, for what is counted by reason."""
 
-    def fail(self, outcome: Outcome, cause: str) -> None:
+    def fail(self, outcome: Outcome, cause: str, reason: str | None = None) -> None:
         """Record how the exchange ends; the first word stands."""
         if self.outcome is None:
-            self.outcome, self.cause = outcome, cause
+            self.outcome, self.cause, self.reason = outcome, cause, reason

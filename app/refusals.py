@@ -32,10 +32,10 @@ def refused(refusal: errors.Refusal) -> Response:
     """Return the answer that tells this refusal."""
     exchange: Exchange = request.environ[EXCHANGE]
     if isinstance(refusal, errors.UpstreamError):
-        exchange.fail(Outcome.UPSTREAM_FAILED, f"{refusal.code}: {refusal.__cause__ or refusal.message}")
+        exchange.fail(Outcome.UPSTREAM_FAILED, f"{refusal.code}: {refusal.__cause__ or refusal.message}", refusal.code)
     else:
         # Not its cause: a parser quotes what it could not read.
-        exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}")
+        exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}", refusal.code)
     body = json.dumps(error_body(refusal, exchange.error_format, exchange.request_id))
     fields = error_fields(refusal, exchange.error_format)
     return Response(body, status=refusal.status_line, headers=fields)

@@ -24,16 +24,17 @@ def test_the_first_word_on_how_it_ended_stands():
     exchange = an_exchange()
 
     exchange.fail(Outcome.UPSTREAM_FAILED, "the upstream hung up")
-    exchange.fail(Outcome.CLIENT_LEFT, "the client closed its connection")
+    exchange.fail(Outcome.REFUSED, "invalid_request: No.", "invalid_request")
 
     assert (exchange.outcome, exchange.cause) == (Outcome.UPSTREAM_FAILED, "the upstream hung up")
+    assert exchange.reason is None
 
 
 def test_a_new_exchange_has_not_ended():
     exchange = an_exchange()
 
     assert (exchange.outcome, exchange.cause, exchange.status, exchange.upstream_status) == (None, None, 0, None)
-    assert (exchange.bytes_out, exchange.first_byte_s, exchange.error_format) == (0, None, "openai")
+    assert (exchange.bytes_out, exchange.first_byte_s, exchange.error_format, exchange.reason) == (0, None, "openai", None)
 
 
 def test_no_body_is_whole_from_the_start():

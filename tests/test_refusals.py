@@ -71,6 +71,7 @@ def test_the_exchange_tells_whose_fault_it_was(failing, refusal, outcome, cause)
     failing.get(refusal)
 
     assert (str(failing.exchange.outcome), failing.exchange.cause) == (outcome, cause)
+    assert failing.exchange.reason == refusal.code
 
 
 def test_the_log_has_the_upstreams_fault_that_the_client_is_not_told(failing):
