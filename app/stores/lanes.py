@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-import gevent
+from gevent.event import AsyncResult
 from gevent.lock import Semaphore
 from gevent.threadpool import ThreadPool
 
 T = TypeVar("T")
+
+STEPS = 10
 
 
 class LaneBusy(Exception):
@@ -29,21 +31,21 @@ class Lane:
         self._turn = Semaphore(1)
 
     def run(self, work: Callable[[], T], patience_s: float) -> T:
-        """Return what `work` returns, or raise what it raises; raises LaneBusy or LaneStuck when it takes too long."""
+        """Return what `work` returns, or raise what it raises; raises LaneBusy or LaneStuck when it takes too long.
+
+        Patience is counted in steps: where this process gets no time itself each step takes longer, and what is
+        waited for is not taken for dead.
+        """
         results: list[T] = []
-        is_begun = False
-        try:
-            with gevent.Timeout(patience_s) as timeout:
-                self._turn.acquire()
-                is_begun = True
-                ended = self._pool.spawn(_fault_of, lambda: results.append(work()))
-                # The turn ends with the work, whoever still waits for it.
-                ended.rawlink(lambda _: self._turn.release())
-                fault = ended.get()
-        except gevent.Timeout as passed:
-            if passed is not timeout:
-                raise
-            raise (LaneStuck if is_begun else LaneBusy)(f"no answer within {patience_s:g} s") from None
+        steps, step_s = iter(range(STEPS)), patience_s / STEPS
+        if not any(self._turn.acquire(timeout=step_s) for _ in steps):
+            raise LaneBusy(f"no turn within {patience_s:g} s")
+        ended = self._pool.spawn(_fault_of, lambda: results.append(work()))
+        # The turn ends with the work, whoever still waits for it.
+        ended.rawlink(lambda _: self._turn.release())
+        if not any(_is_ready(ended, step_s) for _ in steps):
+            raise LaneStuck(f"no answer within {patience_s:g} s")
+        fault = ended.get()
         if fault is not None:
             raise fault
         return results[0]
@@ -51,6 +53,11 @@ class Lane:
     def close(self) -> None:
         """End the thread, once it is idle."""
         self._pool.kill()
+
+
+def _is_ready(ended: AsyncResult, timeout_s: float) -> bool:
+    ended.wait(timeout_s)
+    return bool(ended.ready())
 
 
 def _fault_of(work: Callable[[], object]) -> Exception | None:
