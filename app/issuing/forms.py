@@ -27,6 +27,10 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = "^([1-9][0-9]{0,8}s|[1-9][0-9]{0,6}m|[1-9][0-9]{0,5}h|[1-9][0-9]{0,4}d|[1-9][0-9]{0,3}w)$"
 # Characters that every carrier takes as they are (RFC 3986 §2.3), and no digest or key_id.
 _NEW_KEY = "^(?!([0-9a-f]{16}|[0-9a-f]{64})$)[A-Za-z0-9._~-]{16,256}$"
+_BOTH_ENDS: dict[str, Any] = {
+    "required": ["duration", "expires"],
+    "properties": {"duration": {"type": "string"}, "expires": {"type": "string"}},
+}
 _ROUTE = "^/[!-~]{0,1023}$"
 
 
@@ -92,6 +96,8 @@ class Form(BaseModel):
 
 class KeyFields(Form):
     """What can be said of a key. Left out: as it is, for a new key nothing; null: cleared."""
+
+    model_config = ConfigDict(json_schema_extra={"not": _BOTH_ENDS})
 
     key_alias: Alias | None = Field(default=None, description="Its name in logs and metrics; no two keys share one.")
     duration: Duration | None = Field(default=None, description="How long it lives from now: 30s, 15m, 12h, 30d, 4w.")

@@ -29,6 +29,8 @@ def json_form(model: type[F], body: bytes) -> F:
         raise InvalidRequest(told) from None
     if not isinstance(sent, dict):
         raise InvalidRequest("The body must be a JSON object.")
+    if not _is_unicode(sent):
+        raise InvalidRequest("A text has half of a surrogate pair (RFC 8259 §8.2).")
     return filled_in(model, sent)
 
 
@@ -91,6 +93,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise Unclear("A name comes twice in one JSON object.")
     return found
+
+
+def _is_unicode(sent: object) -> bool:
+    """Tell whether all texts can be written as UTF-8, as the answer will be."""
+    try:
+        json.dumps(sent, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_constant(_name: str) -> NoReturn:
