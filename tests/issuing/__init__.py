@@ -1,0 +1,1 @@
+"""Tests of app.issuing: forms and rules, without HTTP."""
