@@ -52,3 +52,12 @@ def url(request: pytest.FixtureRequest) -> URL:
     """The same promise on both: a database of its own for one test."""
     found: URL = request.getfixturevalue(f"{'postgres' if request.param == 'postgresql' else 'sqlite'}_url")
     return found
+
+
+@pytest.fixture
+def stopped_postgres(postgres: Postgres) -> Iterator[Postgres]:
+    """The server, for a test that ends or stalls it."""
+    yield postgres
+    if postgres.process.poll() is not None:
+        postgres.start()
+    postgres.go_on()

@@ -3,7 +3,7 @@
 import pytest
 
 from app.stores.embedded import EmbeddedStore
-from tests.kit.databases import postgres, postgres_url, sqlite_url, url  # noqa: F401  fixtures
+from tests.kit.databases import postgres, postgres_url, sqlite_url, stopped_postgres, url  # noqa: F401  fixtures
 from tests.stores.clock import Clock
 from tests.stores.redis_server import RedisServer
 

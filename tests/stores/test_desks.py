@@ -48,15 +48,6 @@ def opened_desks(clock):
         desks.close()
 
 
-@pytest.fixture
-def stopped_postgres(postgres):
-    """PostgreSQL, for a test that ends or stalls it."""
-    yield postgres
-    if postgres.process.poll() is not None:
-        postgres.start()
-    postgres.go_on()
-
-
 def is_refused_in_time(call, *arguments):
     started_s = time.monotonic()
     with pytest.raises(StoreUnavailable) as refused:

@@ -6,7 +6,9 @@ from pydantic import SecretStr
 
 from app.principal import Principal, digest_of
 from app.store_errors import StoreUnavailable
+from app.stores.desks import Desks
 from app.stores.keyring import MOST_RENEWED, MOST_UNKNOWN, KeyRing
+from app.stores.keys import KeyStore
 from tests.stores.key_values import Clock, Generations, a_key
 
 FILE_KEY = Principal(digest_of("sk-file")[:16], digest_of("sk-file"), key_alias="from the file")
@@ -323,3 +325,40 @@ def test_a_worker_without_requests_learns_of_changes_by_renewing(ring, shelf, ge
 def test_the_keys_of_the_file_are_known_as_such(ring):
     assert [ring.is_own(f"sk-{name}") for name in ("master", "file", "one")] == [True, True, False]
     assert ring.own_aliases == {"master", "from the file"}
+
+
+@pytest.fixture
+def office_store(postgres_url, generations, clock):
+    desks = Desks(postgres_url, generations.advance, clock)
+    desks.open()
+    yield KeyStore(desks)
+    desks.close()
+
+
+def test_a_real_database_may_be_away_for_300_s(stopped_postgres, office_store, generations, clock):
+    """AK-11, G15, with PostgreSQL ended at once and started again."""
+    ring = KeyRing([FILE_KEY], None, office_store, generations, clock)
+    for name in ("one", "two", "three"):
+        office_store.add(a_key(f"sk-{name}", key_alias=name))
+    assert [alias(ring, f"sk-{name}") for name in ("one", "two")] == ["one", "two"]
+    office_store.change("sk-two", {"blocked": True})
+    ring.renew()
+    stopped_postgres.stop()
+
+    for _ in range(3):
+        clock.advance(99)
+        assert alias(ring, "sk-one") == "one"
+        assert ring.resolve("sk-two").is_blocked
+        assert alias(ring, "sk-file") == "from the file"
+        for unknown in ("sk-three", "sk-none"):
+            with pytest.raises(StoreUnavailable):
+                ring.resolve(unknown)
+        with pytest.raises(StoreUnavailable):
+            office_store.change("sk-one", {"blocked": True})
+    clock.advance(4)
+    with pytest.raises(StoreUnavailable):
+        ring.resolve("sk-one")
+
+    stopped_postgres.start()
+    clock.advance(1)
+    assert [alias(ring, f"sk-{name}") for name in ("one", "three", "none")] == ["one", "three", None]
