@@ -5,55 +5,97 @@ each its request id and its one line in the log.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
 
 from app.arrival import Environ, open_exchange
-from app.errors import TransferBroken, UpstreamBroke
+from app.errors import InternalError, TransferBroken, UpstreamBroke
 from app.exchange import Exchange, Outcome
 from app.fields import Fields
 from app.telemetry.exchange_log import log_exchange
 
 StartResponse = Callable[..., Any]
+Observe = Callable[[Exchange], None]
 
 
-def init_app(app: Flask) -> None:
-    """Put the ledger in front of everything that the app does."""
-    app.wsgi_app = Ledger(app.wsgi_app)  # type: ignore[method-assign]
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told of every exchange, in this order; none of them may wait or raise."""
+
+    opened: tuple[Observe, ...] = ()
+    """It has arrived; its route and its key are not known yet."""
+    answered: tuple[Callable[[Exchange, AbstractSet[str]], None], ...] = ()
+    """Its answer begins, with these names of fields, in lower case."""
+    closed: tuple[Observe, ...] = (log_exchange,)
+    """It is over, its endings have been called, and all about it is known."""
+
+
+LOG_ONLY = Observers()
+
+
+def init_app(app: Flask, observers: Observers = LOG_ONLY) -> None:
+    """Put the ledger in front of everything that the app does; the server finds it in the app's extensions."""
+    app.extensions["ledger"] = ledger = Ledger(app.wsgi_app, observers)
+    app.wsgi_app = ledger  # type: ignore[method-assign]
 
 
 class Ledger:
     """WSGI middleware (PEP 3333) that owns an exchange's beginning and end."""
 
-    def __init__(self, serve: Callable[[Environ, StartResponse], Iterable[bytes]]) -> None:
+    def __init__(
+        self, serve: Callable[[Environ, StartResponse], Iterable[bytes]], observers: Observers = LOG_ONLY
+    ) -> None:
         self._serve = serve
+        self._observers = observers
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         exchange = open_exchange(environ)
+        self._open(exchange)
 
         def start(status: str, fields: list[tuple[str, str]], exc_info: Any = None) -> Any:
             exchange.status = int(status[:3])
             # The answer is decided: what the client still uploads has no reader any more.
             exchange.body.stop()
-            return start_response(status, [*fields, *_added(exchange, fields)], exc_info)
+            names = {name.lower() for name, _ in fields}
+            for observe in self._observers.answered:
+                observe(exchange, names)
+            return start_response(status, [*fields, *_added(exchange, names)], exc_info)
 
         try:
             pieces = self._serve(environ, start)
         except BaseException as fault:
-            exchange.fail(Outcome.REFUSED, type(fault).__name__)
-            _end(exchange)
+            exchange.fail(Outcome.REFUSED, type(fault).__name__, InternalError.code)
+            self._close(exchange)
             raise
-        return Entry(exchange, pieces)
+        return Entry(exchange, pieces, self._close)
+
+    def enter(self, exchange: Exchange) -> None:
+        """Take down an exchange that the server has answered by itself, as it could not read the request."""
+        self._open(exchange)
+        self._close(exchange)
+
+    def _open(self, exchange: Exchange) -> None:
+        for observe in self._observers.opened:
+            observe(exchange)
+
+    def _close(self, exchange: Exchange) -> None:
+        for ending in exchange.endings:
+            ending()
+        for observe in self._observers.closed:
+            observe(exchange)
 
 
 class Entry:
     """The answer's octets, counted; `close` is the one exit, also when the client has gone (PEP 3333)."""
 
-    def __init__(self, exchange: Exchange, pieces: Iterable[bytes]) -> None:
+    def __init__(self, exchange: Exchange, pieces: Iterable[bytes], end: Observe) -> None:
         self._exchange = exchange
         self._pieces = iter(pieces)
         self._close = getattr(pieces, "close", None)
+        self._end = end
         self._is_open = True
 
     def __iter__(self) -> Iterator[bytes]:
@@ -82,17 +124,10 @@ class Entry:
                 self._is_open = False
                 # The server stops asking for pieces before the end only when it cannot write them.
                 self._exchange.fail(Outcome.CLIENT_LEFT, "the client closed its connection")
-                _end(self._exchange)
+                self._end(self._exchange)
 
 
-def _added(exchange: Exchange, fields: Fields) -> Fields:
-    """Return what the gateway adds to an answer with these fields; the upstream's own word on limits stands."""
-    taken = {name.lower() for name, _ in fields}
+def _added(exchange: Exchange, taken: AbstractSet[str]) -> Fields:
+    """Return what the gateway adds to an answer with fields of these names; the upstream's word on limits stands."""
     told = [field for field in exchange.answer_fields if field[0].lower() not in taken]
     return [*told, ("x-gateway-request-id", exchange.request_id)]
-
-
-def _end(exchange: Exchange) -> None:
-    for ending in exchange.endings:
-        ending()
-    log_exchange(exchange)

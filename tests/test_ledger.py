@@ -4,9 +4,9 @@ import pytest
 
 from app.errors import ClientLeft, UpstreamBroke
 from app.exchange import EXCHANGE, Outcome
-from app.ledger import Ledger
+from app.ledger import Ledger, Observers
 from tests.test_arrival import an_environ
-from tests.values import Upload, logged
+from tests.values import Upload, an_exchange, logged
 
 
 class Pieces:
@@ -175,3 +175,51 @@ def test_an_answer_without_close_will_do(lines):
     entry.close()
 
     assert [line["bytes_out"] for line in lines()] == [2]
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def observers(told):
+    """Observers that note each turn, and what was known at it."""
+    return Observers(
+        opened=(lambda exchange: told.append("opened"),),
+        answered=(lambda exchange, names: told.append(("answered", exchange.status, names)),),
+        closed=(lambda exchange: told.append(("closed", str(exchange.outcome))), lambda _: told.append("and logged")),
+    )
+
+
+def test_observers_are_told_of_each_turn_in_order(told, observers):
+    def serve(environ, start_response):
+        told.append("served")
+        environ[EXCHANGE].endings.append(lambda: told.append("ended"))
+        start_response("200 OK", [("Content-Type", "text/plain"), ("X-A", "1")])
+        return [b"ab"]
+
+    entry = Ledger(serve, observers)(an_environ(), Server().start_response)
+    list(entry)
+    entry.close()
+
+    answered = ("answered", 200, {"content-type", "x-a"})
+    assert told == ["opened", "served", answered, "ended", ("closed", "served"), "and logged"]
+
+
+def test_observers_see_the_end_of_an_application_that_fails_outright(told, observers):
+    def serve(environ, start_response):
+        raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        Ledger(serve, observers)(an_environ(), Server().start_response)
+
+    assert told == ["opened", ("closed", "refused"), "and logged"]
+
+
+def test_what_the_server_has_answered_by_itself_is_taken_down_too(told, observers):
+    exchange = an_exchange(outcome=Outcome.REFUSED, status=414, endings=[lambda: told.append("ended")])
+
+    Ledger(lambda environ, start_response: [], observers).enter(exchange)
+
+    assert told == ["opened", "ended", ("closed", "refused"), "and logged"]
