@@ -11,7 +11,7 @@ FLOORS = (
     ("app.worker", "app.__main__"),
     ("app.explain", "app.keys_command"),
     ("app.factory",),
-    ("app.routes", "app.management", "app.health"),
+    ("app.routes", "app.management", "app.health", "app.metrics_page"),
     ("app.admission", "app.issuing", "app.ledger", "app.ratelimit", "app.refusals", "app.relay", "app.router"),
     ("app.stores", "app.telemetry"),
     ("app.settings",),
@@ -19,7 +19,7 @@ FLOORS = (
     ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.targets"),
     ("app.limit_errors", "app.store_errors"),
     ("app.carriers", "app.errors", "app.headers", "app.principal"),
-    ("app.fields",),
+    ("app.fields", "app.version"),
 )
 # Where an import may wait until it is needed: what it loads is slow, and most runs do without.
 LATE = {

@@ -1,0 +1,51 @@
+"""Door: /metrics, what Prometheus scrapes."""
+
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from flask import Blueprint, Flask, Response, request
+
+from app import router
+from app.errors import MethodNotAllowed
+from app.exchange import EXCHANGE, Exchange
+from app.store_errors import StoreUnavailable
+from app.stores.lanes import Lane, LaneBusy, LaneStuck
+
+PATH = "/metrics"
+METHODS = ("GET", "HEAD")
+
+# Prometheus waits for 10 s, unless it is told otherwise.
+PATIENCE_S = 10.0
+
+
+class Exposition(Protocol):
+    """Tells the metrics of all workers."""
+
+    def told(self, accept: str) -> tuple[bytes, str]:
+        """Return the text and its media type."""
+
+
+def init_app(app: Flask, exposition: Exposition, require_master: Callable[[Exchange], object] | None) -> None:
+    """Serve the page; `require_master` raises for who may not see it, and is None where everybody may."""
+    door = Blueprint("metrics", __name__)
+    # Adding up takes longer the more there is, and other exchanges go on meanwhile.
+    lane = Lane()
+
+    def metrics() -> Response:
+        if require_master is not None:
+            require_master(request.environ[EXCHANGE])
+        accept = request.headers.get("Accept", "")
+        try:
+            text, media_type = lane.run(lambda: exposition.told(accept), PATIENCE_S)
+        except (LaneBusy, LaneStuck) as late:
+            raise StoreUnavailable("The metrics could not be added up in time; try again.") from late
+        return Response(text, content_type=media_type, headers={"Cache-Control": "no-store"})
+
+    door.add_url_rule(PATH, view_func=metrics, methods=METHODS, provide_automatic_options=False)
+    app.register_blueprint(door)
+    # A route for everything below "/" must not get what is meant for this page.
+    router.close(app, PATH, _refuse_method)
+
+
+def _refuse_method() -> NoReturn:
+    raise MethodNotAllowed("This page takes GET and HEAD.", allow=METHODS)
