@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 
 from app import health
+from app.store_errors import StoreUnavailable
 
 
 @pytest.fixture
@@ -47,3 +48,80 @@ def test_one_apps_stop_is_not_anothers(app):
     app.extensions["readiness"].stop()
 
     assert other.test_client().get("/health/readiness").status_code == 200
+
+
+def looking(*probes):
+    app = Flask("probed")
+    health.init_app(app, probes)
+    return app.test_client()
+
+
+def test_a_store_that_is_needed_and_gone_is_told_with_since_when():
+    client = looking(health.Probe("keys", lambda: 1_780_000_000.9), health.Probe("counters", lambda: None))
+
+    answer = client.get("/health/readiness")
+
+    assert answer.status_code == 503
+    assert answer.json == {
+        "status": "not ready",
+        "stores": {"keys": {"status": "unavailable", "since": "2026-05-28T20:26:40Z"}},
+    }
+
+
+def test_without_a_store_that_is_not_needed_the_worker_is_ready_and_says_what_is_missing():
+    client = looking(health.Probe("counters", lambda: 0.0, is_needed=False), health.Probe("keys", lambda: None))
+
+    answer = client.get("/health/readiness")
+
+    assert answer.status_code == 200
+    assert answer.json == {
+        "status": "ready",
+        "stores": {"counters": {"status": "degraded", "since": "1970-01-01T00:00:00Z"}},
+    }
+
+
+def test_readiness_is_found_out_each_time():
+    since = [5.0]
+    client = looking(health.Probe("keys", lambda: since[0]))
+
+    before = client.get("/health/readiness").status_code
+    since[0] = None
+    after = client.get("/health/readiness")
+
+    assert (before, after.status_code, after.json) == (503, 200, {"status": "ready"})
+
+
+def test_neither_liveliness_nor_a_stopping_worker_asks_a_store():
+    asked = []
+    app = Flask("probed")
+    health.init_app(app, [health.Probe("keys", lambda: asked.append("keys"))])
+
+    app.test_client().get("/health/liveliness")
+    app.extensions["readiness"].stop()
+    app.test_client().get("/health/readiness")
+
+    assert asked == []
+
+
+def test_absence_is_dated_from_when_it_was_first_found():
+    is_absent, now = [False], [100.0]
+    since = health.AbsentSince(lambda: is_absent[0], lambda: now[0])
+
+    found = [since()]
+    for is_absent[0], now[0] in ((True, 200.0), (True, 300.0), (False, 400.0), (True, 500.0)):
+        found.append(since())
+
+    assert found == [None, 200.0, 200.0, None, 500.0]
+
+
+def test_a_store_that_refuses_to_answer_is_absent():
+    def refuse():
+        raise StoreUnavailable
+
+    assert health.unanswered(refuse)()
+    assert not health.unanswered(lambda: None)()
+
+
+def test_a_fault_in_a_check_is_not_taken_for_absence():
+    with pytest.raises(ZeroDivisionError):
+        health.unanswered(lambda: 1 / 0)()
