@@ -1,14 +1,15 @@
 """What goes wrong when requests are counted; a branch of the tree in `app.errors`.
 
-    Refusal
-    ├── RateLimited         429 rate_limit_exceeded
-    ├── TooManyParallel     429 too_many_parallel_requests
-    └── LimiterUnavailable  503 limiter_unavailable
+Refusal
+├── RateLimited         429 rate_limit_exceeded
+├── TooManyParallel     429 too_many_parallel_requests
+└── LimiterUnavailable  503 limiter_unavailable
 """
 
 from typing import ClassVar
 
 from app.errors import Refusal
+from app.fields import Fields
 
 
 class CountRefusal(Refusal):
@@ -19,7 +20,7 @@ class CountRefusal(Refusal):
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
-    def fields(self) -> list[tuple[str, str]]:
+    def fields(self) -> Fields:
         return [("Retry-After", str(self.retry_after_s))]
 
 

@@ -1,15 +1,17 @@
 """The one file of counters that every process of this machine shares: an LMDB environment.
 
-A write transaction is a robust lock of the kernel around a copy-on-write tree: what a process was doing
-when it was killed has not happened, and the next one goes on at once.
+LMDB copies what it writes to, so what a process was doing when it was killed has not happened. Its lock is a
+mutex in shared memory, whose wake-up is lost with a process killed just after it was woken: the others then
+wait for ever (seen once in some hundred kills). So writers queue for a lock of the file itself, which the
+kernel keeps for processes, and find LMDB's own always free.
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 
 import lmdb
@@ -29,6 +31,8 @@ MAP_BYTES = 256 * 1024 * 1024
 ALLOCATED_BYTES = 16 * 1024 * 1024
 MAX_PROCESSES = 512
 
+# What a transaction raises when it did not take place.
+STORE_FAULTS = (lmdb.Error, OSError)
 UNREADABLE = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -47,22 +51,75 @@ class EmbeddedStore:
         with _alone(data_dir / "counters.lock") as boot_file:
             path = data_dir / "counters.lmdb"
             _forget_earlier_boot(boot_file, path)
-            self.env = _opened(path)
+            self._env = _opened(path)
+        self._writing = Writing(self._env, path)
+
+    def reading(self) -> "lmdb.Transaction[bytes]":
+        """Return a transaction that sees the store as it is now; for a with statement."""
+        return self._env.begin()
+
+    def writing(self) -> "Writing":
+        """Return what gives a transaction in a with statement, in which nothing may wait: all others do."""
+        return self._writing
 
     def generation(self) -> int:
         """Return how often the keys were changed; a cache of keys is good for one generation."""
-        with self.env.begin() as txn:
+        with self.reading() as txn:
             return _number(txn)
 
     def advance_generation(self) -> int:
         """Return the new generation; to be called once a change of the keys has been committed."""
-        with self.env.begin(write=True) as txn:
+        with self.writing() as txn:
             generation = _number(txn) + 1
             txn.put(GENERATION, generation.to_bytes(8, "big"))
         return generation
 
+    def announce(self, is_degraded: bool) -> bool:
+        """Note whether the machine does without its shared store; tells whether that is news."""
+        state = bytes([is_degraded])
+        try:
+            with self.writing() as txn:
+                before = txn.get(DEGRADED, b"\0")
+                txn.put(DEGRADED, state)
+        except STORE_FAULTS:
+            return True  # Better told twice than not at all.
+        return before != state
+
     def close(self) -> None:
-        self.env.close()
+        self._writing.close()
+        self._env.close()
+
+
+class Writing:
+    """One write transaction after the other; committed at the end of the with statement, or undone by an exception."""
+
+    __slots__ = ("_descriptor", "_env", "_txn")
+
+    def __init__(self, env: lmdb.Environment, path: Path) -> None:
+        self._env, self._descriptor = env, os.open(path, os.O_RDWR)
+
+    def __enter__(self) -> "lmdb.Transaction[bytes]":
+        flock(self._descriptor, LOCK_EX)
+        try:
+            self._txn = self._env.begin(write=True)
+        except BaseException:
+            flock(self._descriptor, LOCK_UN)
+            raise
+        return self._txn
+
+    def __exit__(self, kind: object, fault: object, trace: object) -> None:
+        try:
+            if kind is None:
+                self._txn.commit()
+            else:
+                self._txn.abort()
+        finally:
+            flock(self._descriptor, LOCK_UN)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1  # The number is another file's soon.
 
 
 def _number(txn: "lmdb.Transaction[bytes]") -> int:
@@ -74,7 +131,7 @@ def _alone(path: Path) -> Iterator[int]:
     """Hold the lock of the file, which dies with the process; yields its descriptor."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        flock(descriptor, LOCK_EX)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -9,7 +9,7 @@ from pathlib import Path
 import lmdb
 
 from app.limit_errors import LimiterUnavailable
-from app.stores.embedded import PARALLEL, EmbeddedStore
+from app.stores.embedded import PARALLEL, STORE_FAULTS, EmbeddedStore
 
 logger = logging.getLogger("tollhouse")
 
@@ -59,7 +59,7 @@ class Parallel:
     def __init__(
         self, store: EmbeddedStore, worker: Worker | None = None, is_alive: Callable[[Worker], bool] = is_alive
     ) -> None:
-        self._env = store.env
+        self._store = store
         self._worker = worker or this_worker()
         self._is_alive = is_alive
 
@@ -75,27 +75,27 @@ class Parallel:
             # Asked outside of the transaction, in which nothing may wait.
             dead = frozenset(worker for worker in others if not self._is_alive(worker))
             return bool(dead) and self._begin(name, limit, dead) is None
-        except lmdb.Error as fault:
+        except STORE_FAULTS as fault:
             raise LimiterUnavailable("The requests of this key cannot be counted now.") from fault
 
     def end(self, name: str) -> None:
         """Count one less. A store that fails is only logged: the answer has been sent."""
         try:
-            with self._env.begin(write=True) as txn:
+            with self._store.writing() as txn:
                 counts = _counts(txn, name)
                 counts[self._worker] = counts.get(self._worker, 0) - 1
                 _save(txn, name, counts)
-        except lmdb.Error as fault:
+        except STORE_FAULTS as fault:
             logger.error("the end of a request could not be counted: %s", fault)
 
     def count(self, name: str) -> int:
         """Return how many are under way, those of workers that have died since included."""
-        with self._env.begin() as txn:
+        with self._store.reading() as txn:
             return sum(_counts(txn, name).values())
 
     def _begin(self, name: str, limit: int, dead: frozenset[Worker]) -> list[Worker] | None:
         """Count one more, the dead left out; or change nothing and return the other workers that have some."""
-        with self._env.begin(write=True) as txn:
+        with self._store.writing() as txn:
             counts = {worker: count for worker, count in _counts(txn, name).items() if worker not in dead}
             if sum(counts.values()) >= limit:
                 return [worker for worker in counts if worker != self._worker]

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import lmdb
-
 from app.limit_errors import LimiterUnavailable
-from app.stores.embedded import EmbeddedStore
+from app.stores.embedded import STORE_FAULTS, EmbeddedStore
 from app.stores.stamps import OPEN, Stamps, sweep
 
 WINDOW_S = 60
@@ -28,7 +26,7 @@ class Windows:
     """The moving windows of an embedded store."""
 
     def __init__(self, store: EmbeddedStore) -> None:
-        self._env, self._clock = store.env, store.clock
+        self._store, self._clock = store, store.clock
         self._swept = OPEN
 
     def acquire(self, name: str, limit: int, window_s: int = WINDOW_S, amount: int = 1) -> Standing:
@@ -40,7 +38,7 @@ class Windows:
         if amount > limit:
             return Standing(False, limit, 0, float(window_s))
         try:
-            with self._env.begin(write=True) as txn:
+            with self._store.writing() as txn:
                 now = self._clock()  # Read under the lock: stamps are in order, whoever writes them.
                 stamps = Stamps(txn, name, now, window_s)
                 free = limit - len(stamps)
@@ -50,16 +48,19 @@ class Windows:
                 if stamps.is_new:
                     self._swept = sweep(txn, self._swept, now)
                 return Standing(True, limit, free - amount, stamps.leaves_s(0), now)
-        except lmdb.Error as fault:
+        except STORE_FAULTS as fault:
             raise LimiterUnavailable("The requests of this key cannot be counted now.") from fault
 
     def give_back(self, name: str, stamp_ns: int, window_s: int = WINDOW_S) -> None:
-        """Take out of the count what was admitted at that time: it was refused after all."""
-        with self._env.begin(write=True) as txn:
-            Stamps(txn, name, self._clock(), window_s).remove(stamp_ns)
+        """Take out of the count one that was admitted at that time: it was refused after all."""
+        try:
+            with self._store.writing() as txn:
+                Stamps(txn, name, self._clock(), window_s).remove(stamp_ns)
+        except STORE_FAULTS as fault:
+            raise LimiterUnavailable("The requests of this key cannot be counted now.") from fault
 
     def count(self, name: str, window_s: int = WINDOW_S) -> tuple[int, float]:
         """Return how many requests are in the window now, and in how many seconds the oldest leaves it."""
-        with self._env.begin() as txn:
+        with self._store.reading() as txn:
             stamps = Stamps(txn, name, self._clock(), window_s)
             return len(stamps), stamps.leaves_s(0) if len(stamps) else 0.0

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import lmdb
 import pytest
 
 from app.stores import parallel as module
@@ -70,18 +71,22 @@ def test_a_count_of_0_leaves_no_record(parallel, embedded):
     parallel.end("key")
     parallel.end("key")
 
-    assert embedded.env.stat()["entries"] == 0
+    assert embedded._env.stat()["entries"] == 0
     assert parallel.count("key") == 0
 
 
-def test_an_end_that_cannot_be_counted_is_logged_and_harms_nobody(parallel, embedded):
+def test_an_end_that_cannot_be_counted_is_logged_and_harms_nobody(parallel, monkeypatch):
+    def fail(*_):
+        raise lmdb.MapFullError("put")
+
     parallel.begin("key", 1)
-    embedded.close()
+    monkeypatch.setattr(module, "_save", fail)
 
     with logged("tollhouse") as records:
         parallel.end("key")
 
     assert len(records) == 1
+    assert parallel.count("key") == 1
 
 
 def test_workers_are_counted_together(parallel, other):
