@@ -16,7 +16,15 @@ from typing import Any
 
 from app.settings import snapshot
 from app.settings.problems import SettingsInvalid
+from app.telemetry import metrics_folder
 from app.telemetry.logs import logging_config
+
+# Before prometheus_client is imported, which decides then where it counts.
+_metrics = metrics_folder.appoint(os.environ)
+
+from app.telemetry.ended import EndedWorkers
+
+_ended = EndedWorkers(_metrics)
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '4000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
@@ -53,6 +61,10 @@ def on_starting(_server: Any) -> None:
     except SettingsInvalid as invalid:
         print(invalid, file=sys.stderr)
         sys.exit(1)
+    try:
+        metrics_folder.clear(_metrics)
+    except OSError as fault:
+        sys.exit(f"DATA_DIR cannot be used, name a folder that can be written to: {fault}")
     for warning in gateway.warnings:
         logging.getLogger("tollhouse").warning(warning)
 
@@ -67,6 +79,11 @@ def on_reload(_server: Any) -> None:
         return
     for warning in gateway.warnings:
         logger.warning(warning)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Keep what a worker counted that has ended, and forget what it had under way."""
+    _ended.add(worker.pid, server.WORKERS)
 
 
 def _allow_many_sockets() -> None:

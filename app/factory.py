@@ -6,13 +6,19 @@ from collections.abc import Mapping
 import requests
 from flask import Flask
 
-from app import health, ledger, refusals, router, routes
+from app import health, ledger, metrics_page, refusals, router, routes
 from app.admission import Admission, FileKeys, known_keys
+from app.ledger import Observers
 from app.relay.passthrough import Passthrough
 from app.relay.upstream import upstream_session
 from app.relay.watch import DepartureWatch
 from app.settings import snapshot
 from app.settings.gateway import Gateway
+from app.telemetry.exchange_log import log_exchange
+from app.telemetry.exposition import Exposition
+from app.telemetry.metrics import Metrics
+from app.telemetry.metrics_folder import appointed
+from app.telemetry.reserve import Reserve
 
 
 def create_app(
@@ -28,12 +34,18 @@ def create_app(
     """
     gateway = gateway or snapshot.current(environ)
     app = Flask("tollhouse", static_folder=None)
-    ledger.init_app(app)  # first in, last out: sees refusals too
+    folder = appointed(environ)
+    metrics = Metrics(Reserve(folder).has_room) if folder else Metrics()
+    # First in, last out: sees refusals too. The log is told last, of what has been counted.
+    ledger.init_app(app, Observers((metrics.opened,), (metrics.answered,), (metrics.closed, log_exchange)))
     refusals.init_app(app)
     router.init_app(app)
     health.init_app(app)
+    admission = Admission(FileKeys(gateway), known_keys(gateway))
+    exposition = Exposition(metrics.registry, folder, is_limiter_degraded=lambda: False)
+    metrics_page.init_app(app, exposition, None if gateway.has_open_metrics else admission.require_master)
     session, watch = session or upstream_session(environ), DepartureWatch()
-    gates = [Admission(FileKeys(gateway), known_keys(gateway)).admit]
+    gates = [admission.admit]
     for route in gateway.routes:
         passthrough = Passthrough(route, session, watch, gateway.max_request_bytes)
         app.register_blueprint(routes.blueprint(route, gates, passthrough.relay))

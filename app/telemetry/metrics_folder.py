@@ -2,7 +2,7 @@
 
 import fcntl
 import struct
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,11 @@ def appoint(environ: MutableMapping[str, str]) -> Path:
     folder = Path(environ.get("DATA_DIR") or "var").absolute() / "metrics"
     environ[VARIABLE] = str(folder)
     return folder
+
+
+def appointed(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder that this process shares with others; None where it counts for itself."""
+    return Path(environ[VARIABLE]) if environ.get(VARIABLE) else None
 
 
 def clear(folder: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.telemetry.metrics_folder import VARIABLE, appoint, blank, clear, unmoved, unread, used_bytes
+from app.telemetry.metrics_folder import VARIABLE, appoint, appointed, blank, clear, unmoved, unread, used_bytes
 
 
 def test_the_folder_is_in_data_dir_and_named_to_the_library(tmp_path):
@@ -13,7 +13,12 @@ def test_the_folder_is_in_data_dir_and_named_to_the_library(tmp_path):
     folder = appoint(environ)
 
     assert (folder, environ[VARIABLE]) == (tmp_path / "metrics", str(tmp_path / "metrics"))
+    assert appointed(environ) == folder
     assert not folder.exists()
+
+
+def test_a_process_that_was_told_of_no_folder_counts_for_itself():
+    assert appointed({"DATA_DIR": "var"}) is None
 
 
 @pytest.mark.parametrize("environ", [{}, {"DATA_DIR": ""}], ids=["unset", "empty"])
