@@ -11,10 +11,14 @@ monkey.patch_all()
 import logging
 import os
 import resource
+import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from app.settings import snapshot
+from app.settings import environment, snapshot
+from app.settings.gateway import Gateway
 from app.settings.problems import SettingsInvalid
 from app.telemetry import metrics_folder
 from app.telemetry.logs import logging_config
@@ -26,8 +30,8 @@ from app.telemetry.ended import EndedWorkers
 
 _ended = EndedWorkers(_metrics)
 
-bind = f"0.0.0.0:{os.environ.get('PORT', '4000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
+logger = logging.getLogger("tollhouse")
+
 worker_class = "app.worker.GatewayWorker"
 worker_connections = 10_000
 backlog = 2048
@@ -48,12 +52,16 @@ header_map = "dangerous"
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 
-logconfig_dict = logging_config(os.environ)
 # The control socket lives in the user's home and needs a thread of asyncio in the master; signals do here.
 control_socket_disable = True
 
+try:
+    _environment = environment.read(os.environ)
+except SettingsInvalid as invalid:
+    sys.exit(str(invalid))
 
-def on_starting(_server: Any) -> None:
+
+def on_starting(server: Any) -> None:
     """Read the settings before a port is bound; a file with problems ends the start with all of them."""
     _allow_many_sockets()
     try:
@@ -65,20 +73,34 @@ def on_starting(_server: Any) -> None:
         metrics_folder.clear(_metrics)
     except OSError as fault:
         sys.exit(f"DATA_DIR cannot be used, name a folder that can be written to: {fault}")
-    for warning in gateway.warnings:
-        logging.getLogger("tollhouse").warning(warning)
+    _warn(gateway)
+    # No hook of gunicorn's can refuse a reload, and this one must: workers are not replaced for a bad file.
+    server.reload = partial(_reload, server.reload)
 
 
-def on_reload(_server: Any) -> None:
-    """SIGHUP: the workers about to start serve the file as it is now, or as it was when it has problems."""
-    logger = logging.getLogger("tollhouse")
+def _reload(replace_workers: Callable[[], None]) -> None:
+    """SIGHUP: serve the file as it is now, or go on as before when it has problems."""
     try:
         gateway = snapshot.take(os.environ)
     except SettingsInvalid as invalid:
         logger.error("the file was not reloaded, the settings before it stay in force:\n%s", invalid)
         return
+    _warn(gateway)
+    replace_workers()
+
+
+def _warn(gateway: Gateway) -> None:
     for warning in gateway.warnings:
         logger.warning(warning)
+
+
+def _all_interfaces(port: int) -> str:
+    """Return the address to bind: IPv6 and IPv4 at once where the machine has both."""
+    try:
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True).close()
+    except (OSError, ValueError):
+        return f"0.0.0.0:{port}"
+    return f"[::]:{port}"
 
 
 def child_exit(server: Any, worker: Any) -> None:
@@ -90,3 +112,8 @@ def _allow_many_sockets() -> None:
     """Raise the limit of open files as far as the system lets us: a stream takes two."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+bind = _all_interfaces(_environment.port)
+workers = _environment.workers
+logconfig_dict = logging_config(os.environ)

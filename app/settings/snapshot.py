@@ -4,10 +4,13 @@ A worker that starts later, after a crash or under a file that has meanwhile bee
 siblings serve. This is the one value of the house that lives at module level: fork hands it on.
 """
 
+import logging
 from collections.abc import Mapping
 
 from app.settings.gateway import Gateway
 from app.settings.load import config_path, load
+
+logger = logging.getLogger("tollhouse")
 
 _current: Gateway | None = None
 
@@ -24,4 +27,9 @@ def take(environ: Mapping[str, str]) -> Gateway:
 
 def current(environ: Mapping[str, str]) -> Gateway:
     """Return the settings in force, reading the file if nobody has yet."""
+    if _current is None:
+        logger.warning(
+            "not started by gunicorn.conf.py, so without its worker, limits and reload; run gunicorn in the"
+            " folder of that file, or name it: gunicorn -c FOLDER/gunicorn.conf.py --chdir FOLDER wsgi:app"
+        )
     return _current or take(environ)

@@ -50,7 +50,7 @@ def logging_config(environ: Mapping[str, str]) -> dict[str, Any]:
     level = (environ.get("LOG_LEVEL") or "INFO").upper()
     if level not in LEVELS:
         raise ValueError(f"LOG_LEVEL is {level!r}; use one of {', '.join(LEVELS)}")
-    style = environ.get("LOG_FORMAT") or ("console" if sys.stdout.isatty() else "json")
+    style = (environ.get("LOG_FORMAT") or ("console" if sys.stdout.isatty() else "json")).lower()
     formatters = {"json": JsonFormatter, "console": ConsoleFormatter}
     if style not in formatters:
         raise ValueError(f"LOG_FORMAT is {style!r}; use json or console")

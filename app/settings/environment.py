@@ -1,0 +1,71 @@
+"""What the operator set in the environment, checked before a port is bound."""
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.settings.problems import Problem, SettingsInvalid
+
+PORT = 4000
+DATA_DIR = "var"
+CA_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("json", "console")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The variables of CONTRACT §1 that shape the server; a variable that is set and empty counts as not set."""
+
+    port: int
+    workers: int
+    data_dir: Path
+
+
+def read(environ: Mapping[str, str]) -> Environment:
+    """Return the settings of the environment. Raises SettingsInvalid with every problem."""
+    found = list(_problems(environ))
+    if found:
+        raise SettingsInvalid(found)
+    return Environment(
+        port=int(environ.get("PORT") or PORT),
+        workers=int(environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1),
+        data_dir=Path(environ.get("DATA_DIR") or DATA_DIR),
+    )
+
+
+def _problems(environ: Mapping[str, str]) -> Iterator[Problem]:
+    yield from _number(environ, "PORT", 1, 65_535)
+    yield from _number(environ, "WEB_CONCURRENCY", 1, 1_000)
+    yield from _choice(environ, "LOG_LEVEL", LOG_LEVELS)
+    yield from _choice(environ, "LOG_FORMAT", LOG_FORMATS)
+    for name in CA_BUNDLES:
+        yield from _ca_bundle(environ, name)
+
+
+def _number(environ: Mapping[str, str], name: str, least: int, most: int) -> Iterator[Problem]:
+    text = environ.get(name)
+    if text and not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+        yield _problem(name, f"is no number from {least} to {most}; set one, or unset it")
+
+
+def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> Iterator[Problem]:
+    if environ.get(name) and environ[name].upper() not in map(str.upper, choices):
+        yield _problem(name, f"is none of {', '.join(choices)}; set one of them, or unset it")
+
+
+def _ca_bundle(environ: Mapping[str, str], name: str) -> Iterator[Problem]:
+    file = environ.get(name)
+    if not file:
+        return
+    try:
+        ssl.create_default_context(cafile=file)
+    except (OSError, ValueError) as fault:
+        why = getattr(fault, "strerror", None) or "it holds no certificate"
+        yield _problem(name, f"names a CA bundle that cannot be used: {why}; correct it, or unset it")
+
+
+def _problem(name: str, message: str) -> Problem:
+    return Problem("environment", None, name, message)

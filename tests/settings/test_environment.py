@@ -1,0 +1,49 @@
+"""What the environment may say, and how it is told what it may not."""
+
+from pathlib import Path
+
+import certifi
+import pytest
+
+from app.settings.environment import read
+from app.settings.problems import SettingsInvalid
+
+
+def test_what_is_unset_or_empty_has_its_default():
+    found = read({"PORT": "", "DATA_DIR": "", "LOG_LEVEL": "", "SSL_CERT_FILE": ""})
+
+    assert (found.port, found.data_dir) == (4000, Path("var"))
+    assert found.workers >= 1
+
+
+def test_what_is_set_counts():
+    found = read({"PORT": "5", "WEB_CONCURRENCY": "3", "DATA_DIR": "/d", "REQUESTS_CA_BUNDLE": certifi.where()})
+
+    assert (found.port, found.workers, found.data_dir) == (5, 3, Path("/d"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "4000 "),
+        ("PORT", "٤٠٠٠"),
+        ("WEB_CONCURRENCY", "0"),
+        ("WEB_CONCURRENCY", "-1"),
+        ("LOG_LEVEL", "verbose"),
+        ("LOG_FORMAT", "xml"),
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("REQUESTS_CA_BUNDLE", __file__),
+    ],
+)
+def test_a_wrong_value_is_told_with_a_way_out(name, value):
+    with pytest.raises(SettingsInvalid, match=f"^environment: {name}: .*or unset it$"):
+        read({name: value})
+
+
+def test_all_wrong_values_are_told_at_once():
+    with pytest.raises(SettingsInvalid) as refused:
+        read({"PORT": "x", "LOG_LEVEL": "x", "LOG_FORMAT": "x"})
+
+    assert [problem.place for problem in refused.value.problems] == ["LOG_FORMAT", "LOG_LEVEL", "PORT"]
