@@ -83,6 +83,8 @@ class ArrivingBody:
         """Return the body octets in these, leaving behind what belongs to the next request."""
         try:
             piece, rest = self._decoder.decode(octets)
+            if self._decoder.fault is not None:
+                raise self._decoder.fault
         except Malformed as fault:
             self.failed = True
             self._request.force_close()

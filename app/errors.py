@@ -14,6 +14,7 @@
     │   ├── ExpectationFailed       417 expectation_failed
     │   ├── HeadersTooLarge         431 headers_too_large
     │   ├── UnsupportedTransferCoding 501 unsupported_transfer_coding
+    │   ├── ServerStopping          503 server_stopping
     │   ├── InternalError           500 internal_error
     │   └── UpstreamError           the upstream's fault, found before its answer began
     │       ├── UpstreamUnreachable     502 upstream_unreachable
@@ -203,3 +204,12 @@ class UpstreamBroke(TransferBroken):
 
 class ClientLeft(TransferBroken):
     """The client closed its connection before the exchange was over."""
+
+
+class ServerStopping(Refusal, TransferBroken):
+    """The graceful time is over: refused where no answer has begun, broken off where one has."""
+
+    status, code, type = 503, "server_stopping", "server_error"
+
+    def fields(self) -> Fields:
+        return [("Retry-After", "1")]

@@ -32,9 +32,14 @@ class BodyDecoder(Protocol):
     """Takes a body out of its framing, whatever pieces it arrives in."""
 
     is_complete: bool
+    fault: Malformed | None
+    """What is wrong behind the octets given out last; the next `decode` raises it."""
 
     def decode(self, octets: bytes) -> tuple[bytes, bytes]:
-        """Return (body octets in these, what follows the body); raises Malformed on broken framing."""
+        """Return (body octets in these, what follows the body); raises Malformed on broken framing.
+
+        Good octets in front of the broken framing are given out first.
+        """
 
     def at_eof(self) -> bool:
         """Tell whether the body is whole if the connection ends now."""
@@ -42,6 +47,8 @@ class BodyDecoder(Protocol):
 
 class LengthDecoder:
     """A body of a known number of octets."""
+
+    fault: Malformed | None = None
 
     def __init__(self, length: int) -> None:
         self.missing = length
@@ -61,6 +68,7 @@ class CloseDecoder:
     """A body that ends when the connection does."""
 
     is_complete = False
+    fault: Malformed | None = None
 
     def decode(self, octets: bytes) -> tuple[bytes, bytes]:
         return octets, b""
@@ -81,6 +89,7 @@ class ChunkedDecoder:
 
     def __init__(self, refused_trailers: frozenset[bytes] = frozenset()) -> None:
         self.is_complete = False
+        self.fault: Malformed | None = None
         self._refused_trailers = refused_trailers
         self._held = b""
         self._missing = 0
@@ -88,17 +97,29 @@ class ChunkedDecoder:
         self._trailer_bytes = 0
 
     def decode(self, octets: bytes) -> tuple[bytes, bytes]:
+        if self.fault is not None:
+            raise self.fault
         body: list[bytes] = []
         octets = self._held + octets if self._held else octets
-        position: int | None = 0
-        while position is not None and not self.is_complete:
-            start = position
+        self._held, rest = b"", b""
+        try:
+            rest = self._walk(octets, body)
+        except Malformed as fault:
+            if not body:
+                raise
+            self.fault = fault
+        return b"".join(body), rest
+
+    def _walk(self, octets: bytes, body: list[bytes]) -> bytes:
+        """Take the octets step by step, the body's into `body`; return what follows the body's end."""
+        start = 0
+        while not self.is_complete:
             position = self._step(octets, start, body)
             if position is None:
                 self._held = octets[start:]
-                return b"".join(body), b""
-        self._held = b""
-        return b"".join(body), octets[position:]
+                return b""
+            start = position
+        return octets[start:]
 
     def at_eof(self) -> bool:
         return self.is_complete

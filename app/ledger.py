@@ -4,6 +4,7 @@ The outermost layer: it sees relayed answers, refusals and the gateway's own pag
 each its request id and its one line in the log.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from flask import Flask
 
 from app.arrival import Environ, open_exchange
-from app.errors import InternalError, TransferBroken, UpstreamBroke
+from app.errors import InternalError, ServerStopping, TransferBroken, UpstreamBroke
 from app.exchange import Exchange, Outcome
 from app.fields import Fields
 from app.telemetry.exchange_log import log_exchange
@@ -122,9 +123,21 @@ class Entry:
         finally:
             if self._is_open:
                 self._is_open = False
-                # The server stops asking for pieces before the end only when it cannot write them.
-                self._exchange.fail(Outcome.CLIENT_LEFT, "the client closed its connection")
+                self._exchange.fail(*_unfinished())
                 self._end(self._exchange)
+
+
+def _unfinished() -> tuple[Outcome, str]:
+    """Return how an exchange ends whose answer the server did not ask for to its end.
+
+    That is for want of a client to write to, or for the exception that the server is handling while it closes.
+    """
+    fault = sys.exception()
+    if isinstance(fault, ServerStopping):
+        return Outcome.REFUSED, str(fault.strerror)
+    if isinstance(fault, TimeoutError):
+        return Outcome.CLIENT_LEFT, "the client stopped reading"
+    return Outcome.CLIENT_LEFT, "the client closed its connection"
 
 
 def _added(exchange: Exchange, taken: AbstractSet[str]) -> Fields:

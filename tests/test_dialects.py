@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-import app.worker  # noqa: F401  # has refusals of its own
+import app.limit_errors
+import app.store_errors  # noqa: F401  # both have refusals of their own
 from app.dialects import (
     ANTHROPIC_TYPES,
     BEDROCK_TYPES,

@@ -50,6 +50,8 @@ def fed(decoder, pieces):
             continue
         more, rest = decoder.decode(piece)
         body += more
+    if decoder.fault is not None:
+        raise decoder.fault
     return body, rest
 
 
@@ -129,6 +131,15 @@ def test_splitting_never_changes_the_verdict_on_any_octets(octets, cuts):
             return "malformed"
 
     assert verdict(split(octets, cuts)) == verdict([octets])
+
+
+def test_good_octets_in_front_of_broken_framing_are_given_out_first():
+    decoder = ChunkedDecoder()
+
+    assert decoder.decode(b"5\r\nhello\r\nzz\r\n") == (b"hello", b"")
+
+    with pytest.raises(Malformed):
+        decoder.decode(b"")
 
 
 MALFORMED = [

@@ -37,9 +37,13 @@ class UpstreamBody:
             self._end(rest=connection.buffered)
 
     @property
-    def has_arrived(self) -> bool:
-        """Whether `read1` returns without waiting."""
-        return self._is_over or bool(self._connection.buffered)
+    def is_over(self) -> bool:
+        """Whether the body was read to its end, or given up."""
+        return self._is_over
+
+    def arrived(self) -> bytes:
+        """Return the octets that came along with the head, without waiting; raises UpstreamBroke for bad framing."""
+        return self._decoded(self._connection.receive(0.0)) if self._connection.buffered and not self._is_over else b""
 
     def read1(self, _size: int = -1) -> bytes:
         """Return the next octets as soon as some are here; b"" once the body is whole.
@@ -48,16 +52,11 @@ class UpstreamBody:
         the idle time-out allows.
         """
         while not self._is_over:
-            octets = self._receive()
-            if not octets:
+            octets = b"" if self._decoder.fault else self._receive()
+            if not octets and not self._decoder.fault:
                 self._at_eof()
                 break
-            try:
-                piece, rest = self._decoder.decode(octets)
-            except Malformed as fault:
-                raise self._broken(f"the upstream's body cannot be relayed: {fault}") from fault
-            if self._decoder.is_complete:
-                self._end(rest)
+            piece = self._decoded(octets)
             if piece:
                 return piece
         return b""
@@ -67,6 +66,15 @@ class UpstreamBody:
         if not self._is_over:
             self._is_over = True
             self._connection.close()
+
+    def _decoded(self, octets: bytes) -> bytes:
+        try:
+            piece, rest = self._decoder.decode(octets)
+        except Malformed as fault:
+            raise self._broken(f"the upstream's body cannot be relayed: {fault}") from fault
+        if self._decoder.is_complete:
+            self._end(rest)
+        return piece
 
     def _receive(self) -> bytes:
         try:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.kit.client import request
 from tests.kit.gateway import Gateway
-from tests.kit.upstream import Upstream, chunk, head, wait
+from tests.kit.upstream import SILENCE, Upstream, chunk, head, wait
 from tests.kit.waiting import eventually
 
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -29,7 +29,10 @@ def plain_route(upstream: Upstream) -> str:
 @pytest.fixture
 def mortal_gateway(tmp_path: Path, plain_route: str, gateway_environ: dict[str, str]) -> Iterator[Gateway]:
     """A gateway that the test stops, or has its fixture stop."""
-    gateway = Gateway(tmp_path / "mortal", config(plain_route), gateway_environ).start()
+    yield from ended(Gateway(tmp_path / "mortal", config(plain_route), gateway_environ).start())
+
+
+def ended(gateway: Gateway) -> Iterator[Gateway]:
     yield gateway
     if gateway.process.poll() is None:
         gateway.stop()
@@ -120,13 +123,51 @@ def test_bad_file_is_refused_on_sighup_and_the_old_one_stays(mortal_gateway: Gat
 
     mortal_gateway.signal(signal.SIGHUP)
     error = eventually(lambda: errors_of(mortal_gateway), 10, "the problem is logged")
-    # Whether or not workers are replaced for nothing, two serve in the end.
-    eventually(lambda: len(mortal_gateway.worker_pids()) == len(workers), 10, "workers as before")
-
     assert {mortal_gateway.ask("GET", path).status for path in ["/plain"] * 6} == {200}
     assert mortal_gateway.ask("GET", "/new").status == 404
     assert "target" in error[0]
+    assert set(mortal_gateway.worker_pids()) == workers
     assert {seen.target for seen in upstream.requests} == {"/plain"}
+
+
+@pytest.fixture
+def impatient_gateway(tmp_path: Path, plain_route: str, gateway_environ: dict[str, str]) -> Iterator[Gateway]:
+    """A gateway that gives what still runs two seconds."""
+    environ = {**gateway_environ, "GUNICORN_CMD_ARGS": "--graceful-timeout 2"}
+    yield from ended(Gateway(tmp_path / "impatient", config(plain_route), environ, workers=1).start())
+
+
+def test_event_stream_past_its_grace_is_told_and_cut(impatient_gateway: Gateway, upstream: Upstream) -> None:
+    """DR-02: cut visibly, with a word in the stream and a line in the log."""
+    events = [CHUNKED, ("Content-Type", "text/event-stream")]
+    upstream.plays(head(200, events), chunk(b"data: 1\n\n"), SILENCE)
+    client = impatient_gateway.client()
+    client.send(request("GET", "/plain"))
+    got = client.begin_answer()
+    client.read_until(got, b"data: 1\n\n")
+
+    impatient_gateway.signal(signal.SIGTERM)
+    client.finish(got)
+
+    assert got.ending in ("cut", "reset")
+    assert b"server_stopping" in bytes(got.body)
+    assert impatient_gateway.process.wait(15) == 0
+    assert impatient_gateway.exchange(got.request_id)["outcome"] == "refused"
+    assert upstream.requests[0].connection.ended.wait(5)
+
+
+def test_call_past_its_grace_is_a_503(impatient_gateway: Gateway, upstream: Upstream) -> None:
+    upstream.plays(SILENCE)
+    client = impatient_gateway.client()
+    client.send(request("GET", "/plain"))
+    upstream.wait_for_request()
+
+    impatient_gateway.signal(signal.SIGTERM)
+    got = client.answer()
+
+    assert (got.status, got.fields.one("retry-after")) == (503, "1")
+    assert impatient_gateway.process.wait(15) == 0
+    assert upstream.requests[0].connection.ended.wait(5)
 
 
 def status_is(gateway: Gateway, path: str, status: int) -> Callable[[], bool]:

@@ -63,13 +63,14 @@ def test_octets_are_read_as_they_arrive(reading):
 def test_what_came_with_the_head_is_read_first(reading):
     it = reading(LengthDecoder(3), buffered=b"abc")
 
-    assert it.body.has_arrived
-    assert it.body.read1() == b"abc"
+    assert it.body.arrived() == b"abc"
     assert (it.kept, it.connection.buffered) == ([it.connection], b"")
 
 
-def test_a_body_of_which_nothing_is_here_has_not_arrived(reading):
-    assert not reading(LengthDecoder(3)).body.has_arrived
+def test_a_body_of_which_nothing_is_here_is_not_waited_for(reading):
+    it = reading(LengthDecoder(3))
+
+    assert (it.body.arrived(), it.body.is_over) == (b"", False)
 
 
 def test_chunk_framing_is_no_piece_of_a_body(reading):
@@ -85,7 +86,7 @@ def test_chunk_framing_is_no_piece_of_a_body(reading):
 def test_a_body_of_no_octets_is_over_at_once(reading):
     it = reading(LengthDecoder(0))
 
-    assert (it.kept, it.body.read1(), it.body.has_arrived) == ([it.connection], b"", True)
+    assert (it.kept, it.body.read1(), it.body.is_over) == ([it.connection], b"", True)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,7 @@ def test_a_body_that_ends_early_is_broken_after_its_last_octet(reading, decoder,
 def test_a_body_with_broken_framing_is_broken(reading):
     it = reading(ChunkedDecoder(), buffered=b"3\r\nabcdef")
 
+    assert it.body.read1() == b"abc"
     with pytest.raises(UpstreamBroke, match="cannot be relayed"):
         it.body.read1()
 

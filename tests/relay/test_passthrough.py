@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from app.dialects import error_event
 from app.errors import ClientLeft, RequestTooLarge, StreamBroken, UpstreamBroke, UpstreamTimeout, UpstreamUnreachable
 from app.exchange import Outcome
-from app.relay.passthrough import Passthrough, is_event_stream, server_timing
+from app.relay.delivery import is_event_stream, server_timing
+from app.relay.passthrough import Passthrough
 from app.relay.upstream import upstream_session
 from app.relay.watch import DepartureWatch
 from app.settings.gateway import Timeouts

@@ -7,18 +7,10 @@ import socket
 import pytest
 from gunicorn.http import errors as unreadable
 
-from app.errors import InvalidRequest
+from app.errors import ExpectationFailed, HeadersTooLarge, InvalidRequest, UnsupportedTransferCoding, UriTooLong
 from app.exchange import EXCHANGE
-from app.worker import (
-    ExpectationFailed,
-    HeadersTooLarge,
-    UnsupportedTransferCoding,
-    UriTooLong,
-    is_silent,
-    refusal_of,
-    refuse_unread,
-    reset,
-)
+from app.parting import is_silent, reset
+from app.unreadable import refusal_of, refuse_unread
 from tests.kit.client import Answer
 from tests.values import logged
 

@@ -1,0 +1,46 @@
+"""Ways to end a client's connection."""
+
+import socket
+import struct
+from contextlib import suppress
+
+import gevent
+
+# How long, and how patiently, an answered client is listened to that goes on sending: as in nginx's
+# lingering_close, a close with unread octets would reset the connection and take the answer with it.
+LINGER_S = 30.0
+LINGER_IDLE_S = 5.0
+ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on, with no time: close() sends RST
+
+
+def is_silent(client: socket.socket) -> bool:
+    """Tell whether nothing of a next request has arrived."""
+    timeout_s = client.gettimeout()
+    client.settimeout(0.0)
+    try:
+        return not client.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
+    finally:
+        client.settimeout(timeout_s)
+
+
+def reset(client: socket.socket) -> None:
+    """Close with RST, which no client takes for the end of an answer."""
+    with suppress(OSError):
+        reset_on_close(client)
+        client.close()
+
+
+def reset_on_close(client: socket.socket) -> None:
+    """Make whoever closes it send RST."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+
+
+def linger(client: socket.socket) -> None:
+    """Say that no more comes, then throw away what the client still sends, for a bounded time."""
+    with suppress(OSError), gevent.Timeout(LINGER_S, False):
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(LINGER_IDLE_S)
+        while client.recv(64 * 1024):
+            pass
