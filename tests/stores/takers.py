@@ -1,7 +1,9 @@
 """Processes that take from one window, run as a program of its own so that it may fork and kill.
 
-    python -m tests.stores.takers burst FOLDER PROCESSES REQUESTS LIMIT...
-    python -m tests.stores.takers deaths FOLDER PROCESSES ROUNDS LIMIT...
+    python -m tests.stores.takers burst PLACE PROCESSES REQUESTS LIMIT...
+    python -m tests.stores.takers deaths PLACE PROCESSES ROUNDS LIMIT...
+
+PLACE is a place for the embedded store, or the URL of a Redis server.
 
 Prints JSON: for a burst {limit: how many passed}; for deaths {limit: [[counted, passed, killed] of a round]}.
 What passes is a byte in a pipe, written after it was counted, as a request would be sent.
@@ -15,14 +17,15 @@ import sys
 from pathlib import Path
 
 from app.stores.embedded import EmbeddedStore
+from app.stores.redis_windows import RedisWindows
 from app.stores.windows import Windows
 
 
 class Takers:
     """Child processes that each take until they are refused, or as often as told."""
 
-    def __init__(self, folder, name, limit):
-        self.folder, self.name, self.limit = folder, name, limit
+    def __init__(self, place, name, limit):
+        self.place, self.name, self.limit = place, name, limit
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
         self.pids = []
@@ -37,7 +40,7 @@ class Takers:
         self.pids.append(pid)
 
     def take(self, requests):
-        windows = Windows(EmbeddedStore(self.folder))
+        windows = opened(self.place)
         while requests is None or requests > 0:
             if windows.acquire(self.name, self.limit).is_admitted:
                 os.write(self.writer, b".")
@@ -62,21 +65,21 @@ class Takers:
             os.waitpid(pid, 0)
 
 
-def burst(folder, processes, requests, limit):
-    takers = Takers(folder, f"burst {limit}", limit)
+def burst(place, processes, requests, limit):
+    takers = Takers(place, f"burst {limit}", limit)
     for _ in range(processes):
         takers.start(requests)
     takers.wait()
     return takers.passed()
 
 
-def deaths(folder, processes, rounds, limit):
-    return [one_round(folder, processes, f"{number} of {limit}", limit) for number in range(rounds)]
+def deaths(place, processes, rounds, limit):
+    return [one_round(place, processes, f"{number} of {limit}", limit) for number in range(rounds)]
 
 
-def one_round(folder, processes, name, limit):
+def one_round(place, processes, name, limit):
     """Kill a process each time some more requests have passed; others take its place."""
-    takers, passed, killed = Takers(folder, name, limit), 0, 0
+    takers, passed, killed = Takers(place, name, limit), 0, 0
     for _ in range(processes):
         takers.start()
     for moment in sorted(random.sample(range(limit - 2), min(4, limit - 2))):
@@ -86,14 +89,25 @@ def one_round(folder, processes, name, limit):
         takers.start()
     takers.wait()
     passed += takers.passed()
-    store = EmbeddedStore(folder)
+    return count(place, name), passed, killed
+
+
+def opened(place):
+    return RedisWindows(place) if "://" in place else Windows(EmbeddedStore(Path(place)))
+
+
+def count(place, name):
+    """Return how many the store has counted."""
+    if "://" in place:
+        return RedisWindows(place).get_moving_window(name, 1_000_000, 60)[1]
+    store = EmbeddedStore(Path(place))
     counted, _ = Windows(store).count(name)
     store.close()
-    return counted, passed, killed
+    return counted
 
 
 if __name__ == "__main__":
-    mode, folder, processes, times, *limits = sys.argv[1:]
+    mode, place, processes, times, *limits = sys.argv[1:]
     measure = {"burst": burst, "deaths": deaths}[mode]
-    found = {limit: measure(Path(folder), int(processes), int(times), int(limit)) for limit in limits}
+    found = {limit: measure(place, int(processes), int(times), int(limit)) for limit in limits}
     print(json.dumps(found))

@@ -1,0 +1,93 @@
+"""Windows that machines share, with the machine's own beside them, which decide alone when they must.
+
+The machine's own are asked first and always, so they know every request that was admitted here. Whichever of
+the two was away or has forgotten: no machine alone ever admits more than a key's limit.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import gevent
+from redis.exceptions import TimeoutError
+
+from app.limit_errors import LimiterUnavailable
+from app.stores.absence import UNANSWERED, Absence
+from app.stores.windows import WINDOW_S, Standing, Windows
+
+# One call may wait for a name, a connection, a greeting and an answer.
+DEADLINE_S = 0.08
+
+
+class SharedWindows(Protocol):
+    """Windows in a server; every call may raise one of UNANSWERED."""
+
+    def acquire(self, name: str, limit: int, window_s: int = ..., amount: int = ...) -> Standing:
+        """Admit and count `amount` requests at once, or refuse and count nothing."""
+
+    def probe(self) -> None:
+        """Make sure that the server answers and counts."""
+
+    def close(self) -> None:
+        """Let go of its connections."""
+
+
+class FailoverWindows:
+    """Admits what both windows admit; what the machine's own admit, while the shared ones are away."""
+
+    def __init__(
+        self,
+        own: Windows,
+        shared: SharedWindows,
+        announce: Callable[[bool], bool],
+        is_refusing: bool = False,
+        wait: Callable[[float], None] = gevent.sleep,
+    ) -> None:
+        """`announce` as `Absence` wants it; `is_refusing` is `on_limiter_failure: refuse`."""
+        self._own, self._shared, self._is_refusing = own, shared, is_refusing
+        self._absence = Absence(self._probe, announce, wait)
+        self._absence.look()
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether this worker does without the shared windows."""
+        return self._absence.is_away
+
+    def acquire(self, name: str, limit: int, window_s: int = WINDOW_S, amount: int = 1) -> Standing:
+        """Admit and count `amount` requests at once, or refuse and count nothing.
+
+        Raises LimiterUnavailable when the machine's own windows fail; when refusing, also without the shared.
+        """
+        if self.is_degraded and self._is_refusing:
+            raise LimiterUnavailable("Requests cannot be counted now.")
+        own = self._own.acquire(name, limit, window_s, amount)
+        if self.is_degraded or not own.is_admitted:
+            return own
+        try:
+            with gevent.Timeout(DEADLINE_S, TimeoutError(f"no answer within {DEADLINE_S} s")):
+                shared = self._shared.acquire(name, limit, window_s, amount)
+        except UNANSWERED as fault:
+            self._absence.begins(fault)
+            if not self._is_refusing:
+                return own
+            self._give_back(name, own, window_s, amount)
+            raise LimiterUnavailable("Requests cannot be counted now.") from fault
+        if shared.is_admitted:
+            return min(shared, own, key=lambda standing: standing.remaining)
+        self._give_back(name, own, window_s, amount)
+        return shared
+
+    def count(self, name: str, window_s: int = WINDOW_S) -> tuple[int, float]:
+        """Return how many requests of this machine are in the window, and in how many seconds the oldest leaves."""
+        return self._own.count(name, window_s)
+
+    def close(self) -> None:
+        self._absence.close()
+        self._shared.close()
+
+    def _give_back(self, name: str, own: Standing, window_s: int, amount: int) -> None:
+        for _ in range(amount):
+            self._own.give_back(name, own.stamp_ns, window_s)
+
+    def _probe(self) -> None:
+        with gevent.Timeout(DEADLINE_S, TimeoutError(f"no answer within {DEADLINE_S} s")):
+            self._shared.probe()
