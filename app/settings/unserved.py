@@ -28,7 +28,6 @@ _UNSERVED: tuple[tuple[Place, Callable[[object], bool], str], ...] = (
     ((*_ROUTE, "cost_per_request"), _is_written, "spend is not counted yet; leave it out"),
     ((*_ROUTE, "target"), is_adapter, "it is an adapter; if a URL is meant, begin it with https://"),
     ((*_GENERAL, "on_limiter_failure"), _is_written, "there are no limits yet; leave it out"),
-    ((*_GENERAL, "require_auth_for_metrics_endpoint"), _is_written, "there are no metrics yet; leave it out"),
     ((*_KEY, "rpm_limit"), _is_written, "requests are not counted yet; leave it out"),
     ((*_KEY, "max_parallel_requests"), _is_written, "requests are not counted yet; leave it out"),
     ((*_KEY, "tpm_limit"), _is_written, "tokens are not counted yet; leave it out"),

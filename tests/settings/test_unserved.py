@@ -16,10 +16,6 @@ ROUTE = "general_settings.pass_through_endpoints[0]"
         (one_route("cost_per_request: 0.5"), f"{ROUTE}.cost_per_request"),
         (one_route(target="custom_callbacks.anthropic_adapter"), f"{ROUTE}.target"),
         ("general_settings: {on_limiter_failure: admit}", "general_settings.on_limiter_failure"),
-        (
-            "general_settings: {require_auth_for_metrics_endpoint: false}",
-            "general_settings.require_auth_for_metrics_endpoint",
-        ),
         ("keys: [{key: abc, rpm_limit: 5}]", "keys[0].rpm_limit"),
         ("keys: [{key: abc, max_parallel_requests: 5}]", "keys[0].max_parallel_requests"),
         ("keys: [{key: abc, tpm_limit: 5}]", "keys[0].tpm_limit"),
