@@ -1,4 +1,4 @@
-"""The command line: `python -m app serve | check | explain | schema`."""
+"""The command line: `python -m app serve | check | explain | schema | keys`."""
 
 import argparse
 import os
@@ -19,11 +19,15 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], execute: Execute 
 
     Wrong usage raises SystemExit(2). `execute` replaces this process (`serve`).
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(arguments).parse_args(arguments)
     if options.command == "serve":
         return serve(options, environ, execute)
     if options.command == "schema":
         return schema()
+    if options.command == "keys":
+        from app import keys_command
+
+        return keys_command.run(options, environ)
     try:
         inspection = inspect(_config(options.config, environ), environ)
     except SettingsInvalid as invalid:
@@ -78,13 +82,14 @@ def _config(named: str | None, environ: Mapping[str, str]) -> Path:
     return Path(named) if named else config_path(environ)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m app", description="Tollhouse, a pass-through gateway.")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands.add_parser("serve", help="serve the settings file"))
     checking = commands.add_parser("check", help="print every problem of the settings file, or its routes")
     checking.add_argument("config", nargs="?", metavar="FILE", help="default: CONFIG_FILE_PATH or config/config.yaml")
     commands.add_parser("schema", help="print the JSON Schema of the settings file")
+    _add_keys(commands.add_parser("keys", help="create, list, block, unblock and delete gateway keys"), arguments)
     _add_explain(commands.add_parser("explain", help="print what would be sent upstream, secrets masked"))
     return parser
 
@@ -94,6 +99,14 @@ def _add_serve(serving: argparse.ArgumentParser) -> None:
     serving.add_argument("--port", type=_port, metavar="N", help="default: PORT or 4000")
     serving.add_argument("--workers", type=_positive, metavar="N", help="default: WEB_CONCURRENCY or one per CPU")
     serving.add_argument("--detailed_debug", "--detailed-debug", action="store_true", help="LOG_LEVEL=DEBUG")
+
+
+def _add_keys(keys: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    # What it loads is slow, and other commands do without.
+    if "keys" in arguments[:1]:
+        from app import keys_command
+
+        keys_command.add_to(keys)
 
 
 def _add_explain(explaining: argparse.ArgumentParser) -> None:

@@ -20,6 +20,9 @@ class KeyRing(Protocol):
     def resolve(self, secret: str) -> Principal | None:
         """Return whose key this is, None for nobody's; raises StoreUnavailable when that cannot be known."""
 
+    def is_key(self, secret: str) -> bool:
+        """Tell whether this is anybody's key, whatever its state; raises StoreUnavailable as `resolve` does."""
+
 
 class Admission:
     """Decides about exchanges by the keys of a ring.
@@ -48,7 +51,7 @@ class Admission:
                 raise RouteForbidden(f"This key may not use the route {route.path}.")
             exchange.principal = principal
             exchange.key_alias = principal.key_alias
-        found = {secret for secret in {*presented, *_other_places(exchange)} if self._ring.resolve(secret)}
+        found = {secret for secret in {*presented, *_other_places(exchange)} if self._ring.is_key(secret)}
         exchange.keys_withheld = self._known if found <= self._known else self._known | found
 
     def require_master(self, exchange: Exchange) -> Principal:
@@ -90,7 +93,7 @@ def known_keys(gateway: Gateway) -> frozenset[str]:
 
 
 class FileKeys:
-    """The ring of those keys that need no store: the master key and the keys of the file."""
+    """The ring of a gateway that needs no store: none of its routes asks for a key, and nobody manages any."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._principals = {key.principal.digest: key.principal for key in gateway.keys}
@@ -100,3 +103,6 @@ class FileKeys:
 
     def resolve(self, secret: str) -> Principal | None:
         return self._principals.get(digest_of(secret))
+
+    def is_key(self, secret: str) -> bool:
+        return self.resolve(secret) is not None

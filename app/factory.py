@@ -12,6 +12,7 @@ from app.ledger import Observers
 from app.relay.passthrough import Passthrough
 from app.relay.upstream import upstream_session
 from app.relay.watch import DepartureWatch
+from app.routes import Gate
 from app.settings import snapshot
 from app.settings.gateway import Gateway
 from app.telemetry.exchange_log import log_exchange
@@ -40,14 +41,23 @@ def create_app(
     ledger.init_app(app, Observers((metrics.opened,), (metrics.answered,), (metrics.closed, log_exchange)))
     refusals.init_app(app)
     router.init_app(app)
-    health.init_app(app)
-    admission = Admission(FileKeys(gateway), known_keys(gateway))
+    admission, gates = _doorkeepers(app, gateway, environ)
     exposition = Exposition(metrics.registry, folder, is_limiter_degraded=lambda: False)
     metrics_page.init_app(app, exposition, None if gateway.has_open_metrics else admission.require_master)
     session, watch = session or upstream_session(environ), DepartureWatch()
-    gates = [admission.admit]
     for route in gateway.routes:
         passthrough = Passthrough(route, session, watch, gateway.max_request_bytes)
         app.register_blueprint(routes.blueprint(route, gates, passthrough.relay))
     routes.close_paths(app, gateway.routes)
     return app
+
+
+def _doorkeepers(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> tuple[Admission, list[Gate]]:
+    """Return who admits, and the gates that every exchange of a route passes."""
+    if gateway.needs_keys:
+        from app import keyed
+
+        return keyed.init_app(app, gateway, environ)
+    health.init_app(app)
+    admission = Admission(FileKeys(gateway), known_keys(gateway))
+    return admission, [admission.admit]

@@ -19,6 +19,9 @@ class Ring(dict):
     def resolve(self, secret):
         return self.get(secret)
 
+    def is_key(self, secret):
+        return secret in self
+
 
 def principal(name, **facts):
     return Principal(key_id=name, digest=name, key_alias=name, **facts)

@@ -12,6 +12,7 @@ FLOORS = (
     ("app.unreadable",),
     ("app.explain", "app.keys_command"),
     ("app.factory",),
+    ("app.keyed",),
     ("app.routes", "app.management", "app.health", "app.metrics_page"),
     ("app.admission", "app.issuing", "app.ledger", "app.ratelimit", "app.refusals", "app.relay", "app.router"),
     ("app.stores", "app.telemetry"),
@@ -26,6 +27,8 @@ FLOORS = (
 LATE = {
     ("app.__main__", "app.explain"),
     ("app.__main__", "app.settings"),
+    ("app.__main__", "app.keys_command"),
+    ("app.factory", "app.keyed"),
     ("app.settings.urls", "idna"),
     ("app.stores.databases", "app.stores"),
 }

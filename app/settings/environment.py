@@ -32,8 +32,13 @@ def read(environ: Mapping[str, str]) -> Environment:
     return Environment(
         port=int(environ.get("PORT") or PORT),
         workers=int(environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1),
-        data_dir=Path(environ.get("DATA_DIR") or DATA_DIR),
+        data_dir=data_dir(environ),
     )
+
+
+def data_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder of the embedded stores."""
+    return Path(environ.get("DATA_DIR") or DATA_DIR)
 
 
 def _problems(environ: Mapping[str, str]) -> Iterator[Problem]:

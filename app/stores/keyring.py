@@ -90,6 +90,20 @@ class KeyRing:
         # Found by a digest that nobody can choose; compared whole all the same, and in constant time.
         return principal if principal and hmac.compare_digest(principal.digest, digest) else None
 
+    def is_key(self, secret: str) -> bool:
+        """Tell whether this is anybody's key, so that it is withheld from upstreams.
+
+        What was nobody's a short while ago still counts as nobody's while the store is away: clients of open
+        routes who bring credentials of their own do not depend on it. Raises StoreUnavailable for new ones.
+        """
+        try:
+            return self.resolve(secret) is not None
+        except StoreUnavailable:
+            noted = self._unknown.get(digest_of(secret))
+            if noted is None or self._clock() > noted[1] + GOES_ON_S:
+                raise
+            return False
+
     def is_own(self, secret: str) -> bool:
         """Tell whether this is the master key or a key of the file, which no store may give out again."""
         return digest_of(secret) in self._own

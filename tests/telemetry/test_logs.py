@@ -156,7 +156,6 @@ def test_the_format_is_by_default_what_the_reader_can_read(monkeypatch, is_termi
     [
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL is 'LOUD'; use one of DEBUG, INFO, WARNING, ERROR"),
         ({"LOG_FORMAT": "xml"}, "LOG_FORMAT is 'xml'; use json or console"),
-        ({"LOG_FORMAT": "JSON"}, "LOG_FORMAT is 'JSON'; use json or console"),
     ],
 )
 def test_an_unknown_word_is_refused_with_the_known_ones(environ, message):
