@@ -4,7 +4,9 @@ The machine's own are asked first and always, so they know every request that wa
 the two was away or has forgotten: no machine alone ever admits more than a key's limit.
 """
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import gevent
@@ -16,6 +18,8 @@ from app.stores.windows import WINDOW_S, Standing, Windows
 
 # One call may wait for a name, a connection, a greeting and an answer.
 DEADLINE_S = 0.08
+# Keys of which the server's last word is kept.
+REMEMBERED = 10_000
 
 
 class SharedWindows(Protocol):
@@ -23,6 +27,9 @@ class SharedWindows(Protocol):
 
     def acquire(self, name: str, limit: int, window_s: int = ..., amount: int = ...) -> Standing:
         """Admit and count `amount` requests at once, or refuse and count nothing."""
+
+    def clear(self, name: str) -> None:
+        """Forget what was counted for the key."""
 
     def probe(self) -> None:
         """Make sure that the server answers and counts."""
@@ -44,6 +51,7 @@ class FailoverWindows:
     ) -> None:
         """`announce` as `Absence` wants it; `is_refusing` is `on_limiter_failure: refuse`."""
         self._own, self._shared, self._is_refusing = own, shared, is_refusing
+        self._told: dict[str, tuple[Standing, float]] = {}
         self._absence = Absence(self._probe, announce, wait)
         self._absence.look()
 
@@ -71,18 +79,34 @@ class FailoverWindows:
                 return own
             self._give_back(name, own, window_s, amount)
             raise LimiterUnavailable("Requests cannot be counted now.") from fault
+        self._remember(name, shared)
         if shared.is_admitted:
             return min(shared, own, key=lambda standing: standing.remaining)
         self._give_back(name, own, window_s, amount)
         return shared
 
-    def count(self, name: str, window_s: int = WINDOW_S) -> tuple[int, float]:
-        """Return how many requests of this machine are in the window, and in how many seconds the oldest leaves."""
-        return self._own.count(name, window_s)
+    def peek(self, name: str, limit: int, window_s: int = WINDOW_S) -> Standing:
+        """Return where the key stands now, as far as this worker knows without asking the server."""
+        own = self._own.peek(name, limit, window_s)
+        shared, at_s = self._told.get(name, (own, 0.0))
+        left_s = shared.reset_s - (time.monotonic() - at_s)
+        is_known = not self.is_degraded and shared.limit == limit and left_s > 0
+        return replace(shared, reset_s=left_s) if is_known and shared.remaining < own.remaining else own
+
+    def clear(self, name: str) -> None:
+        """Forget what was counted for the key."""
+        self._own.clear(name)
+        self._shared.clear(name)
 
     def close(self) -> None:
         self._absence.close()
         self._shared.close()
+
+    def _remember(self, name: str, told: Standing) -> None:
+        self._told.pop(name, None)
+        self._told[name] = told, time.monotonic()
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
 
     def _give_back(self, name: str, own: Standing, window_s: int, amount: int) -> None:
         for _ in range(amount):

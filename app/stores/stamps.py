@@ -18,8 +18,8 @@ SWEPT_AT_ONCE = 4
 
 # The first octet of the keys of open and of full pages.
 OPEN, FULL = b"w", b"f"
-# The open page begins with two numbers: of the oldest full page, and of the next one.
-HEAD = 2
+# The open page begins with the numbers of the oldest full page and of the next one, and the window's length.
+HEAD = 3
 EMPTY = bytes(8 * HEAD)
 
 
@@ -30,7 +30,7 @@ class Stamps:
 
     def __init__(self, txn: "lmdb.Transaction[bytes]", name: str, now: int, window_s: int) -> None:
         self._txn, self._now, self._window_ns = txn, now, window_s * SECOND_NS
-        self._key = window_s.to_bytes(4, "big") + name.encode()
+        self._key = name.encode()
         found = txn.get(OPEN + self._key)
         self.is_new = found is None
         self._open = array("q", found or EMPTY)
@@ -73,6 +73,10 @@ class Stamps:
                 self._replace(pages)
                 return
 
+    def clear(self) -> None:
+        """Forget the window."""
+        _delete(self._txn, self._key, self._open)
+
     def _leave_out(self, since: int) -> None:
         """Pass by what is older; the window is closed at both ends, so a stamp of just then still counts."""
         if self._open[-1] > self._now + self._window_ns:  # The clock began anew: this is of an earlier boot.
@@ -107,7 +111,7 @@ class Stamps:
     def _save(self) -> None:
         for number in range(self._stale, self._first):
             self._txn.delete(self._full(number))
-        self._open[0], self._open[1] = self._first, self._end
+        self._open[0], self._open[1], self._open[2] = self._first, self._end, self._window_ns
         self._txn.put(OPEN + self._key, self._open)
 
 
@@ -123,9 +127,12 @@ def sweep(txn: "lmdb.Transaction[bytes]", place: bytes, now: int) -> bytes:
             seen.append((cursor.key(), array("q", cursor.value())))
             is_found = cursor.next()
     for key, page in seen:
-        window_ns = int.from_bytes(key[1:5], "big") * SECOND_NS
-        if page[-1] < now - window_ns:
-            for number in range(*page[:HEAD]):
-                txn.delete(FULL + key[1:] + number.to_bytes(8, "big"))
-            txn.delete(key)
+        if page[-1] < now - page[2]:
+            _delete(txn, key[1:], page)
     return seen[-1][0] + b"\0" if len(seen) == SWEPT_AT_ONCE else OPEN
+
+
+def _delete(txn: "lmdb.Transaction[bytes]", key: bytes, page: "array[int]") -> None:
+    for number in range(page[0], page[1]):
+        txn.delete(FULL + key + number.to_bytes(8, "big"))
+    txn.delete(OPEN + key)

@@ -59,8 +59,21 @@ class Windows:
         except STORE_FAULTS as fault:
             raise LimiterUnavailable("The requests of this key cannot be counted now.") from fault
 
-    def count(self, name: str, window_s: int = WINDOW_S) -> tuple[int, float]:
-        """Return how many requests are in the window now, and in how many seconds the oldest leaves it."""
-        with self._store.reading() as txn:
-            stamps = Stamps(txn, name, self._clock(), window_s)
-            return len(stamps), stamps.leaves_s(0) if len(stamps) else 0.0
+    def peek(self, name: str, limit: int, window_s: int = WINDOW_S) -> Standing:
+        """Return where the key stands now, without counting anything; `is_admitted` tells whether one would be."""
+        if not limit:
+            return Standing(False, 0, 0, float(window_s))
+        try:
+            with self._store.reading() as txn:
+                stamps = Stamps(txn, name, self._clock(), window_s)
+                free = limit - len(stamps)
+                if not len(stamps):
+                    return Standing(True, limit, limit, 0.0)
+                return Standing(free > 0, limit, max(free, 0), stamps.leaves_s(max(0, -free)))
+        except STORE_FAULTS as fault:
+            raise LimiterUnavailable("The requests of this key cannot be counted now.") from fault
+
+    def clear(self, name: str) -> None:
+        """Forget what was counted for the key."""
+        with self._store.writing() as txn:
+            Stamps(txn, name, self._clock(), WINDOW_S).clear()

@@ -141,7 +141,7 @@ def test_what_the_server_refuses_does_not_count_on_the_machine(machines):
 
     assert (refused.is_admitted, refused.remaining) == (False, 0)
     assert 0 < refused.reset_s <= 60
-    assert second.own.count("key")[0] == 0
+    assert second.own.peek("key", 7).remaining == 7
 
 
 def test_a_standing_tells_what_remains_over_all_machines(machines):
@@ -149,6 +149,20 @@ def test_a_standing_tells_what_remains_over_all_machines(machines):
     first.admitted(7, 4)
 
     assert second.windows.acquire("key", 7).remaining == 2
+
+
+def test_to_peek_tells_what_the_server_said_last(machines, redis_server):
+    first, second = machines(), machines()
+    first.admitted(7, 4)
+    second.admitted(7, 1)
+
+    known = second.windows.peek("key", 7)
+    redis_server.kill()
+    second.admitted(7, 1)
+    alone = second.windows.peek("key", 7)
+
+    assert (known.remaining, alone.remaining) == (2, 5)
+    assert known.reset_s == pytest.approx(60, abs=2)
 
 
 @pytest.mark.parametrize(("away", "back"), FAULTS)
@@ -265,7 +279,7 @@ def test_who_shall_refuse_without_the_server_refuses_and_counts_nothing(machines
             machine.windows.acquire("key", 7)
 
     assert (refusal.value.status, refusal.value.fields()) == (503, [("Retry-After", "1")])
-    assert machine.own.count("key")[0] == 2
+    assert machine.own.peek("key", 7).remaining == 5
 
 
 CROWD = """

@@ -123,8 +123,29 @@ def test_what_is_given_back_is_not_counted(windows, clock):
     for stamp in taken[:50]:
         windows.give_back("key", stamp)
 
-    assert windows.count("key")[0] == 250
+    assert windows.peek("key", 300).remaining == 50
     assert admitted(windows, "key", 300, 100) == 50
+
+
+def test_to_peek_tells_the_standing_and_counts_nothing(windows, clock):
+    nothing = windows.peek("key", 3)
+    admitted(windows, "key", 3, 2)
+    clock.go(20)
+
+    one_left, lowered, none = windows.peek("key", 3), windows.peek("key", 1), windows.peek("key", 0)
+
+    assert (nothing.remaining, nothing.reset_s) == (3, 0)
+    assert (one_left.remaining, one_left.reset_s) == (1, pytest.approx(40))
+    assert (lowered.is_admitted, lowered.remaining, lowered.reset_s) == (False, 0, pytest.approx(40))
+    assert (none.is_admitted, none.remaining) == (False, 0)
+
+
+def test_a_cleared_window_begins_anew(windows):
+    admitted(windows, "key", 300, 300)
+
+    windows.clear("key")
+
+    assert admitted(windows, "key", 300, 400) == 300
 
 
 def test_stamps_of_a_clock_that_started_again_are_forgotten(tmp_path):
@@ -155,7 +176,7 @@ def test_a_store_that_is_full_refuses_and_counts_nothing(windows, embedded, monk
     with pytest.raises(LimiterUnavailable):
         admitted(windows, "key", 100_000, 100_000)
 
-    counted, _ = windows.count("key")
+    counted = 100_000 - windows.peek("key", 100_000).remaining
     assert counted > 1000
     assert admitted(windows, "key", counted, 1) == 0
 
