@@ -11,6 +11,8 @@ from app.limit_errors import LimiterUnavailable
 from app.stores.embedded import EmbeddedStore
 from app.stores.windows import Standing, Windows
 
+SCHEME = "lmdb"
+
 
 class CountingWindows(Protocol):
     """Windows of one machine or of several."""
@@ -28,7 +30,7 @@ class CountingWindows(Protocol):
 class LmdbStorage(Storage, MovingWindowSupport):
     """`lmdb:///folder`: counters in that folder, shared by all processes of the machine, for moving windows only."""
 
-    STORAGE_SCHEME = ["lmdb"]  # noqa: RUF012 - so declared by limits
+    STORAGE_SCHEME = [SCHEME]  # noqa: RUF012 - so declared by limits
 
     def __init__(
         self,
