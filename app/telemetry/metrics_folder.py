@@ -61,8 +61,11 @@ def blank(path: Path, size_bytes: int) -> None:
     OSError here instead.
     """
     draft = path.with_suffix(".new")
-    with draft.open("wb") as file:
-        file.write(bytes(size_bytes))
+    try:
+        draft.write_bytes(bytes(size_bytes))
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     # Whole at once: readers take a file without its first octets for a broken one.
     draft.replace(path)
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from app.telemetry.metrics_folder import COUNTS, GAUGES, blank, used_bytes
@@ -11,26 +13,32 @@ logger = logging.getLogger("tollhouse")
 FIRST_BYTES = 1 << 17
 # More than one new set of labels takes: in a histogram some twenty entries, each with all names and values in it.
 MARGIN_BYTES = 1 << 16
+# Filling a full disk to its end and giving it back is nothing to do for every exchange.
+AGAIN_S = 5.0
 
 
 class Reserve:
     """Keeps this process's files ahead of prometheus_client, which would make holes and fall into them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` gives seconds that never go back."""
         self._folder = folder
-        self._is_short = False
+        self._now = now
+        self._short_until_s = 0.0
 
     def has_room(self) -> bool:
         """Tell whether one more set of labels can be counted, having made room for it."""
+        if self._now() < self._short_until_s:
+            return False
         try:
             for kind in (*COUNTS, GAUGES):
                 _extend(self._folder / f"{kind}_{os.getpid()}.db")
         except OSError as fault:
-            if not self._is_short:
+            if not self._short_until_s:
                 logger.error("metrics are not complete, their files cannot grow: %s", fault)
-            self._is_short = True
+            self._short_until_s = self._now() + AGAIN_S
             return False
-        self._is_short = False
+        self._short_until_s = 0.0
         return True
 
 
@@ -39,8 +47,11 @@ def _extend(path: Path) -> None:
     if not path.exists():
         blank(path, FIRST_BYTES)
     needed = used_bytes(path) + MARGIN_BYTES
-    with path.open("ab", buffering=0) as file:
-        size = file.tell()
-        while size < needed:
-            # Fewer are written than given where the disk ends, and the next call raises.
-            size += file.write(bytes(size))
+    # Sizes are doubled, as by prometheus_client, which cuts a file to its next double: never to a longer one.
+    while (size := path.stat().st_size) < needed:
+        try:
+            with path.open("ab") as file:
+                file.write(bytes(size))
+        except OSError:
+            os.truncate(path, size)
+            raise

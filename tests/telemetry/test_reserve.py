@@ -9,13 +9,25 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
 from app.telemetry.metrics_folder import used_bytes
-from app.telemetry.reserve import FIRST_BYTES, MARGIN_BYTES, Reserve
+from app.telemetry.reserve import AGAIN_S, FIRST_BYTES, MARGIN_BYTES, Reserve
 from tests.values import logged
 
 
 @pytest.fixture
 def counter_path(tmp_path):
     return tmp_path / f"counter_{os.getpid()}.db"
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    return Clock()
 
 
 @contextlib.contextmanager
@@ -52,23 +64,48 @@ def test_a_file_grows_before_it_is_full_and_under_the_eyes_of_its_writer(tmp_pat
     assert counter_path.stat().st_blocks * 512 >= used_bytes(counter_path)
 
 
-def test_without_blocks_there_is_no_room_and_the_log_says_so_once(tmp_path):
-    reserve = Reserve(tmp_path)
+def test_without_blocks_there_is_no_room_and_the_log_says_so_once(tmp_path, clock):
+    reserve = Reserve(tmp_path, clock)
 
     with logged("tollhouse") as records, files_no_longer_than(1000):
-        found = [reserve.has_room(), reserve.has_room()]
+        found = [reserve.has_room()]
+        clock.now_s += AGAIN_S
+        found.append(reserve.has_room())
 
     assert found == [False, False]
+    assert list(tmp_path.iterdir()) == []
     (record,) = records
     assert (record.levelname, "cannot grow" in record.getMessage()) == ("ERROR", True)
 
 
-def test_there_is_room_again_once_the_disk_has_some(tmp_path):
-    reserve = Reserve(tmp_path)
+@pytest.mark.parametrize("ends_after", [0, 40_000, FIRST_BYTES - 1])
+def test_a_file_that_cannot_be_extended_keeps_its_size(tmp_path, counter_path, clock, ends_after):
+    """What its writer would make longer by itself, from a size that is no double, would be a hole."""
+    reserve = Reserve(tmp_path, clock)
+    reserve.has_room()
+    counts = MmapedDict(str(counter_path))
+    counts.write_value("x" * (FIRST_BYTES - MARGIN_BYTES), 1.0, 0.0)
+    counts.close()
+
+    with logged("tollhouse"), files_no_longer_than(FIRST_BYTES + ends_after):
+        assert not reserve.has_room()
+
+    assert counter_path.stat().st_size == FIRST_BYTES
+    clock.now_s += AGAIN_S
+    assert reserve.has_room()
+    assert counter_path.stat().st_size == 2 * FIRST_BYTES
+
+
+def test_there_is_room_again_a_while_after_the_disk_has_some(tmp_path, clock):
+    reserve = Reserve(tmp_path, clock)
     with logged("tollhouse"), files_no_longer_than(1000):
         reserve.has_room()
 
-    assert reserve.has_room()
+    found = [reserve.has_room()]
+    clock.now_s += AGAIN_S
+    found.append(reserve.has_room())
+
+    assert found == [False, True]
 
 
 def test_a_folder_that_is_gone_is_no_room(tmp_path):
