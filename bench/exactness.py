@@ -1,0 +1,224 @@
+"""Is a limit exact? Bursts of requests over several workers, whole and under SIGKILL, counted by the upstream.
+
+    python -m bench.exactness              real gateways, embedded store and Redis: some two minutes
+    python -m bench.exactness --processes  the store alone, from bare processes: some seconds
+
+Each row is 2,500 requests of one key, all within a minute, so min(2,500, limit) must arrive. What a killed worker
+had counted and not sent yet is lost; the client sees those requests fail. Exits 1 when a row is wrong.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.kit.gateway import Gateway
+from tests.stores.redis_server import RedisServer
+from tests.stores.takers import burst, one_round
+
+LIMITS = (1, 7, 60, 600)
+WORKERS = (1, 2, 4)
+SENT = 2_500
+CALLERS = 64
+KILL_EACH_S = 0.5
+DEADLINE_S = 60.0
+
+CONFIG = """
+general_settings:
+  pass_through_endpoints:
+    - {{path: /counted, target: "http://127.0.0.1:{port}", include_subpath: true, auth: true}}
+keys:
+{keys}
+"""
+COLUMNS = {"store": 9, "workers": 7, "kills": 5, "limit": 5, "sent": 5, "passed": 6, "over": 4, "lost": 4, "failed": 6}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One burst: `failed` is how many requests got no answer, `passed` what the upstream saw."""
+
+    store: str
+    workers: int
+    kills: int
+    limit: int
+    sent: int
+    passed: int
+    failed: int
+
+    @property
+    def over(self) -> int:
+        return max(0, self.passed - self.limit)
+
+    @property
+    def lost(self) -> int:
+        return max(0, min(self.sent, self.limit) - self.passed)
+
+    @property
+    def is_exact(self) -> bool:
+        """Nothing over, and nothing lost but what was in flight on a killed worker."""
+        return self.over == 0 and self.lost <= self.failed
+
+    def __str__(self) -> str:
+        cells = " ".join(f"{getattr(self, name):>{width}}" for name, width in COLUMNS.items())
+        return cells if self.is_exact else cells + "  WRONG"
+
+
+class Upstream:
+    """Answers everything with 200 and counts it by the last part of its path."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.seen[head.split(b" ", 2)[1].decode().rpartition("/")[2]] += 1
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+
+class Caller:
+    """One connection that sends request after request, and opens a new one where it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, name: str) -> int | None:
+        """Return the status, or None when the connection ended without one."""
+        try:
+            reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._port)
+            self._streams = reader, writer
+            request = f"GET /counted/{name} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer sk-bench-{name}\r\n\r\n"
+            writer.write(request.encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(_length(head))
+            return int(head[9:12])
+        except (OSError, asyncio.IncompleteReadError):
+            self.close()
+            return None
+
+    def close(self) -> None:
+        if self._streams:
+            self._streams[1].close()
+        self._streams = None
+
+
+async def send(ports: list[int], name: str) -> Counter[int | None]:
+    """Send a burst, the callers taking turns at the gateways; returns how often each status came."""
+    statuses: Counter[int | None] = Counter()
+    left = iter(range(SENT))
+
+    async def call(port: int) -> None:
+        caller = Caller(port)
+        for _ in left:
+            statuses[await caller.ask(name)] += 1
+        caller.close()
+
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as callers:
+        for number in range(CALLERS):
+            callers.create_task(call(ports[number % len(ports)]))
+    return statuses
+
+
+async def kill_now_and_then(gateways: list[Gateway], killed: list[int]) -> None:
+    """SIGKILL one worker of one gateway each half second; the masters start others."""
+    while True:
+        await asyncio.sleep(KILL_EACH_S)
+        pids = [pid for gateway in gateways for pid in gateway.worker_pids()]
+        if pids:
+            killed.append(random.choice(pids))  # noqa: S311
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(killed[-1], signal.SIGKILL)
+
+
+async def rows_of(store: str, workers: int, is_killing: bool, upstream: Upstream, port: int) -> AsyncIterator[Row]:
+    """Run the bursts of one set-up; Redis is shared by two gateways where there are workers for two."""
+    names = [f"{limit}-of-{SENT}-requests" for limit in LIMITS]
+    keys = "\n".join(f"  - {{key: sk-bench-{name}, rpm_limit: {name.partition('-')[0]}}}" for name in names)
+    with running(store, workers, CONFIG.format(port=port, keys=keys)) as gateways:
+        for name, limit in zip(names, LIMITS, strict=True):
+            killed: list[int] = []
+            killer = asyncio.create_task(kill_now_and_then(gateways, killed)) if is_killing else None
+            statuses = await send([gateway.port for gateway in gateways], name)
+            if killer:
+                killer.cancel()
+            yield Row(store, workers, len(killed), limit, statuses.total(), upstream.seen.pop(name, 0), statuses[None])
+
+
+@contextlib.contextmanager
+def running(store: str, workers: int, config: str) -> Iterator[list[Gateway]]:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environ, machines = {"LOG_LEVEL": "ERROR"}, 1
+        if store == "redis":
+            server = RedisServer(folder)
+            stack.callback(server.stop)
+            environ["REDIS_URL"], machines = server.url, min(2, workers)
+        gateways = [Gateway(folder / str(number), config, environ, workers // machines) for number in range(machines)]
+        for gateway in gateways:
+            stack.callback(_end, gateway.start())
+        yield gateways
+
+
+async def gateways_bench() -> bool:
+    """Print a row for each burst; tells whether all are exact."""
+    upstream, are_exact = Upstream(), True
+    server = await asyncio.start_server(upstream.converse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for store in ("embedded", "redis"):
+        for workers in WORKERS:
+            for is_killing in (False, True):
+                async for row in rows_of(store, workers, is_killing, upstream, port):
+                    print(row, flush=True)
+                    are_exact &= row.is_exact
+    return are_exact
+
+
+def processes_bench() -> bool:
+    """The same with processes that do nothing but count, killed after random numbers of requests."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for processes in WORKERS:
+            for limit in LIMITS:
+                passed = burst(f"{folder}/{processes}", processes, SENT // processes, limit)
+                rows.append(Row("embedded", processes, 0, limit, SENT, passed, 0))
+            for limit in LIMITS[1:]:
+                _, passed, killed = one_round(f"{folder}/{processes}", processes, f"killed {limit}", limit)
+                rows.append(Row("embedded", processes, killed, limit, limit + processes, passed, killed))
+    print(*rows, sep="\n")
+    return all(row.is_exact for row in rows)
+
+
+def _length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(b"\r\ncontent-length:")
+    return int(rest.partition(b"\r\n")[0])
+
+
+def _end(gateway: Gateway) -> None:
+    gateway.process.terminate()
+    gateway.process.wait()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", action="store_true", help="count in bare processes, without gateways")
+    is_bare = parser.parse_args().processes
+    started_s = time.monotonic()
+    print(" ".join(f"{name:>{width}}" for name, width in COLUMNS.items()))
+    are_exact = processes_bench() if is_bare else asyncio.run(gateways_bench())
+    print(f"{'exact' if are_exact else 'NOT EXACT'}, in {time.monotonic() - started_s:.0f} s")
+    return 0 if are_exact else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
