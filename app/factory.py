@@ -6,13 +6,12 @@ from collections.abc import Mapping
 import requests
 from flask import Flask
 
-from app import health, ledger, metrics_page, refusals, router, routes
-from app.admission import Admission, FileKeys, known_keys
+from app import ledger, metrics_page, refusals, router, routes
+from app.entrance import Entrance, without_keys
 from app.ledger import Observers
 from app.relay.passthrough import Passthrough
 from app.relay.upstream import upstream_session
 from app.relay.watch import DepartureWatch
-from app.routes import Gate
 from app.settings import snapshot
 from app.settings.gateway import Gateway
 from app.telemetry.exchange_log import log_exchange
@@ -37,27 +36,25 @@ def create_app(
     app = Flask("tollhouse", static_folder=None)
     folder = appointed(environ)
     metrics = Metrics(Reserve(folder).has_room) if folder else Metrics()
-    # First in, last out: sees refusals too. The log is told last, of what has been counted.
-    ledger.init_app(app, Observers((metrics.opened,), (metrics.answered,), (metrics.closed, log_exchange)))
     refusals.init_app(app)
     router.init_app(app)
-    admission, gates = _doorkeepers(app, gateway, environ)
-    exposition = Exposition(metrics.registry, folder, is_limiter_degraded=lambda: False)
-    metrics_page.init_app(app, exposition, None if gateway.has_open_metrics else admission.require_master)
+    entrance = _entrance(app, gateway, environ)
+    exposition = Exposition(metrics.registry, folder, entrance.is_limiter_degraded)
+    metrics_page.init_app(app, exposition, None if gateway.has_open_metrics else entrance.admission.require_master)
+    # Around everything: sees refusals too. The log is told last, of what has been counted.
+    answered = (*entrance.announce, metrics.answered)
+    ledger.init_app(app, Observers((metrics.opened,), answered, (metrics.closed, log_exchange)))
     session, watch = session or upstream_session(environ), DepartureWatch()
     for route in gateway.routes:
         passthrough = Passthrough(route, session, watch, gateway.max_request_bytes)
-        app.register_blueprint(routes.blueprint(route, gates, passthrough.relay))
+        app.register_blueprint(routes.blueprint(route, entrance.gates, passthrough.relay))
     routes.close_paths(app, gateway.routes)
     return app
 
 
-def _doorkeepers(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> tuple[Admission, list[Gate]]:
-    """Return who admits, and the gates that every exchange of a route passes."""
-    if gateway.needs_keys:
-        from app import keyed
+def _entrance(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> Entrance:
+    if not gateway.needs_keys:
+        return without_keys(app, gateway)
+    from app import keyed
 
-        return keyed.init_app(app, gateway, environ)
-    health.init_app(app)
-    admission = Admission(FileKeys(gateway), known_keys(gateway))
-    return admission, [admission.admit]
+    return keyed.init_app(app, gateway, environ)

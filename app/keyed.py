@@ -7,20 +7,27 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from app import health, management
+from app import health, management, ratelimit
 from app.admission import Admission, known_keys
+from app.entrance import Entrance
 from app.issuing.office import Office
-from app.routes import Gate
 from app.settings.gateway import Gateway
 from app.stores.opened import open_stores
 
 
-def init_app(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> tuple[Admission, list[Gate]]:
-    """Open the stores, serve what they need, and return who admits and the gates that exchanges pass."""
+def init_app(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> Entrance:
+    """Open the stores, serve what they need, and return who lets exchanges in."""
     stores = open_stores(gateway, environ)
     admission = Admission(stores.ring, known_keys(gateway))
-    health.init_app(app, [health.Probe("keys", lambda: stores.desks.reach.away_since_s)])
+    limits = ratelimit.init_app(app, stores.counters)
+    is_degraded = health.AbsentSince(lambda: stores.counters.is_degraded)
+    probes = [
+        health.Probe("keys", lambda: stores.desks.reach.away_since_s),
+        health.Probe("counters", is_degraded, is_needed=gateway.refuses_on_limiter_failure),
+    ]
+    health.init_app(app, probes)
     if gateway.master_key is not None:
         office = Office(stores.keys, stores.ring.is_own, stores.ring.own_aliases)
         management.init_app(app, office, admission.require_master)
-    return admission, [admission.admit]
+    gates = (admission.admit, limits.admit)
+    return Entrance(admission, gates, (limits.announce,), lambda: stores.counters.is_degraded)

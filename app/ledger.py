@@ -20,6 +20,7 @@ from app.telemetry.exchange_log import log_exchange
 
 StartResponse = Callable[..., Any]
 Observe = Callable[[Exchange], None]
+Announce = Callable[[Exchange, AbstractSet[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Observers:
 
     opened: tuple[Observe, ...] = ()
     """It has arrived; its route and its key are not known yet."""
-    answered: tuple[Callable[[Exchange, AbstractSet[str]], None], ...] = ()
+    answered: tuple[Announce, ...] = ()
     """Its answer begins, with these names of fields, in lower case."""
     closed: tuple[Observe, ...] = (log_exchange,)
     """It is over, its endings have been called, and all about it is known."""

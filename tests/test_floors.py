@@ -13,6 +13,7 @@ FLOORS = (
     ("app.explain", "app.keys_command"),
     ("app.factory",),
     ("app.keyed",),
+    ("app.entrance",),
     ("app.routes", "app.management", "app.health", "app.metrics_page"),
     ("app.admission", "app.issuing", "app.ledger", "app.ratelimit", "app.refusals", "app.relay", "app.router"),
     ("app.stores", "app.telemetry"),

@@ -9,7 +9,6 @@ from app.settings.problems import Finding, Place
 from app.settings.urls import is_adapter
 
 EACH = -1
-_GENERAL: Place = ("general_settings",)
 _KEY: Place = ("keys", EACH)
 _ROUTE: Place = ("general_settings", "pass_through_endpoints", EACH)
 
@@ -27,9 +26,6 @@ _UNSERVED: tuple[tuple[Place, Callable[[object], bool], str], ...] = (
     ((*_ROUTE, "rpm_limit"), _is_written, "limits belong to keys for now; leave it out"),
     ((*_ROUTE, "cost_per_request"), _is_written, "spend is not counted yet; leave it out"),
     ((*_ROUTE, "target"), is_adapter, "it is an adapter; if a URL is meant, begin it with https://"),
-    ((*_GENERAL, "on_limiter_failure"), _is_written, "there are no limits yet; leave it out"),
-    ((*_KEY, "rpm_limit"), _is_written, "requests are not counted yet; leave it out"),
-    ((*_KEY, "max_parallel_requests"), _is_written, "requests are not counted yet; leave it out"),
     ((*_KEY, "tpm_limit"), _is_written, "tokens are not counted yet; leave it out"),
     ((*_KEY, "max_budget"), _is_written, "spend is not counted yet; leave it out"),
     ((*_KEY, "budget_duration"), _is_written, "spend is not counted yet; leave it out"),

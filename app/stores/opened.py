@@ -9,6 +9,7 @@ import gevent
 from app.settings import environment
 from app.settings.gateway import Gateway
 from app.store_errors import StoreUnavailable
+from app.stores.counters import Counters
 from app.stores.databases import store_url
 from app.stores.desks import Desks
 from app.stores.embedded import EmbeddedStore
@@ -22,16 +23,17 @@ RENEW_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What a worker needs to know keys and to issue them."""
+    """What a worker needs to know keys, to issue them and to keep them to their limits."""
 
     embedded: EmbeddedStore
     desks: Desks
     keys: KeyStore
     ring: KeyRing
+    counters: Counters
 
 
 def open_stores(gateway: Gateway, environ: Mapping[str, str]) -> Stores:
-    """Return the stores that the environment names (DATA_DIR, DATABASE_URL).
+    """Return the stores that the environment names (DATA_DIR, DATABASE_URL, REDIS_URL).
 
     A key store that is away is logged and asked again; it does not keep the gateway from starting.
     """
@@ -41,7 +43,8 @@ def open_stores(gateway: Gateway, environ: Mapping[str, str]) -> Stores:
     keys = KeyStore(desks)
     ring = KeyRing([key.principal for key in gateway.keys], gateway.master_key, keys, embedded)
     gevent.spawn(_keep_fresh, ring)
-    return Stores(embedded, desks, keys, ring)
+    counters = Counters(embedded, environ.get("REDIS_URL") or None, gateway.refuses_on_limiter_failure)
+    return Stores(embedded, desks, keys, ring, counters)
 
 
 def _keep_fresh(ring: KeyRing) -> None:

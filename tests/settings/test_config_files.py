@@ -106,12 +106,9 @@ def test_what_the_settings_file_calls_coming_is_understood_and_refused(tmp_path)
         "is not served by this version yet"
     }
     assert [problem.place.rpartition(".")[2] for problem in refused.value.problems] == [
-        "on_limiter_failure",
         "rpm_limit",
         "cost_per_request",
         "model_list",
-        "rpm_limit",
-        "max_parallel_requests",
         "tpm_limit",
         "max_budget",
         "budget_duration",
