@@ -21,7 +21,16 @@ CLIENT_COOKIE = "canary-cookie-3a15"
 CLIENT_BODY = "canary-body-f208"
 CLIENT_QUERY = "canary-client-query-77ab"
 
-ALL = (*OPERATOR.values(), LANGFUSE_BASIC, CLIENT_KEY, CLIENT_COOKIE, CLIENT_BODY, CLIENT_QUERY)
+# The clients' gateway keys, in the files of gateways that have keys; the first two begin with the same 60 characters.
+GATEWAY_KEYS = {
+    "TEAM_KEY": "canary-gateway-key-" + "5" * 41 + "-team-d1c2",
+    "TWIN_KEY": "canary-gateway-key-" + "5" * 41 + "-twin-77aa",
+    "NARROW_KEY": "canary-gateway-key-narrow-30fe",
+    "BLOCKED_KEY": "canary-gateway-key-blocked-8b1d",
+    "EXPIRED_KEY": "canary-gateway-key-expired-e952",
+}
+
+ALL = (*OPERATOR.values(), LANGFUSE_BASIC, *GATEWAY_KEYS.values(), CLIENT_KEY, CLIENT_COOKIE, CLIENT_BODY, CLIENT_QUERY)
 
 
 def found(octets: bytes) -> list[str]:
