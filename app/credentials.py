@@ -15,7 +15,14 @@ def without_keys(fields: Fields, keys: Set[str]) -> Fields:
     """Return the fields that carry none of these keys: bare, after a scheme, in a Basic pair or a SigV4 credential."""
     if not keys:
         return fields
-    return [field for field in fields if keys.isdisjoint(texts(field[1]))]
+    return [field for field in fields if not _carries(field[1], keys)]
+
+
+def _carries(value: str, keys: Set[str]) -> bool:
+    # Most fields are no credential of any kind: their words are looked at, and nothing is taken apart.
+    if value in keys or not keys.isdisjoint(value.split()):
+        return True
+    return value[:5].lower() in ("basic", "aws4-") and not keys.isdisjoint(texts(value))
 
 
 def query_without_keys(query: str | None, keys: Set[str]) -> str | None:
