@@ -128,17 +128,17 @@ class Entry:
                 self._end(self._exchange)
 
 
-def _unfinished() -> tuple[Outcome, str]:
+def _unfinished() -> tuple[Outcome, str, str | None]:
     """Return how an exchange ends whose answer the server did not ask for to its end.
 
     That is for want of a client to write to, or for the exception that the server is handling while it closes.
     """
     fault = sys.exception()
     if isinstance(fault, ServerStopping):
-        return Outcome.REFUSED, str(fault.strerror)
+        return Outcome.REFUSED, str(fault.strerror), fault.code
     if isinstance(fault, TimeoutError):
-        return Outcome.CLIENT_LEFT, "the client stopped reading"
-    return Outcome.CLIENT_LEFT, "the client closed its connection"
+        return Outcome.CLIENT_LEFT, "the client stopped reading", None
+    return Outcome.CLIENT_LEFT, "the client closed its connection", None
 
 
 def _added(exchange: Exchange, taken: AbstractSet[str]) -> Fields:

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 
 from gunicorn import SERVER
@@ -21,7 +22,6 @@ from app.errors import (
 )
 from app.exchange import Exchange, NoBody, Outcome
 from app.parting import linger
-from app.telemetry.exchange_log import log_exchange
 
 
 def refusal_of(fault: BaseException) -> Refusal | None:
@@ -41,11 +41,11 @@ def refusal_of(fault: BaseException) -> Refusal | None:
     return None
 
 
-def refuse_unread(client: socket.socket, refusal: Refusal) -> None:
-    """Answer on a connection whose request could not be read, log it, and hang up gently."""
+def refuse_unread(client: socket.socket, refusal: Refusal, enter: Callable[[Exchange], None]) -> None:
+    """Answer on a connection whose request could not be read, enter it in the ledger, and hang up gently."""
     exchange = Exchange(uuid.uuid4().hex, time.perf_counter(), "-", "", [], NoBody())
     exchange.status = refusal.status
-    exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}")
+    exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}", refusal.code)
     body = json.dumps(error_body(refusal, "openai", exchange.request_id)).encode()
     fields = [
         *error_fields(refusal, "openai"),
@@ -59,5 +59,5 @@ def refuse_unread(client: socket.socket, refusal: Refusal) -> None:
     with suppress(OSError):
         client.sendall(head.encode("latin-1") + b"\r\n" + body)
         exchange.bytes_out = len(body)
-    log_exchange(exchange)
+    enter(exchange)
     linger(client)

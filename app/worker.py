@@ -77,7 +77,7 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         if refusal is None:
             super().handle_error(req, client, addr, exc)
             return
-        refuse_unread(client, refusal)
+        refuse_unread(client, refusal, self.wsgi.extensions["ledger"].enter)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: not ready from now on, and done with what runs."""

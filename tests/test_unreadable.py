@@ -10,6 +10,7 @@ from gunicorn.http import errors as unreadable
 from app.errors import ExpectationFailed, HeadersTooLarge, InvalidRequest, UnsupportedTransferCoding, UriTooLong
 from app.exchange import EXCHANGE
 from app.parting import is_silent, reset
+from app.telemetry.exchange_log import log_exchange
 from app.unreadable import refusal_of, refuse_unread
 from tests.kit.client import Answer
 from tests.values import logged
@@ -72,7 +73,7 @@ def test_an_unreadable_request_is_answered_logged_and_hung_up_on(ends):
     client.shutdown(socket.SHUT_WR)
 
     with logged("tollhouse.exchange", logging.INFO) as records:
-        refuse_unread(gateway, UriTooLong("The request line is longer than 8190 octets."))
+        refuse_unread(gateway, UriTooLong("The request line is longer than 8190 octets."), log_exchange)
 
     answer = Answer("GET")
     while answer.ending is None:
@@ -92,7 +93,7 @@ def test_a_client_that_has_gone_already_is_refused_without_a_fault(ends):
     client.close()
 
     with logged("tollhouse.exchange") as records:
-        refuse_unread(gateway, InvalidRequest("No."))
+        refuse_unread(gateway, InvalidRequest("No."), log_exchange)
 
     assert [(record.facts["status"], record.facts["bytes_out"]) for record in records] == [(400, 0)]
 

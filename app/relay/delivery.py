@@ -15,6 +15,9 @@ from app.parting import reset_on_close
 from app.relay.upstream import UpstreamResponse
 
 
+STREAM_BROKEN = "The upstream's event stream broke off."
+
+
 class Delivery:
     """The answer's body on its way to the client: an iterator that WSGI closes, whatever happens.
 
@@ -64,15 +67,13 @@ class Delivery:
         """Return an error event where the answer is an event stream; raise where it is not."""
         if isinstance(broken, ClientLeft):
             raise broken
-        is_ours = isinstance(broken, ServerStopping)
-        self._exchange.fail(Outcome.REFUSED if is_ours else Outcome.UPSTREAM_FAILED, str(broken.strerror))
+        refusal = broken if isinstance(broken, ServerStopping) else StreamBroken(STREAM_BROKEN)
+        outcome = Outcome.REFUSED if refusal is broken else Outcome.UPSTREAM_FAILED
+        self._exchange.fail(outcome, str(broken.strerror), refusal.code)
         _abort_on_close(self._exchange)
         if not self._is_event_stream:
             raise broken
         self._broken = broken
-        refusal = (
-            broken if isinstance(broken, ServerStopping) else StreamBroken("The upstream's event stream broke off.")
-        )
         event = error_event(refusal, self._exchange.error_format, self._exchange.request_id)
         # An event that was cut is ended first: its data would swallow this event's otherwise.
         return event if self._tail == b"\n\n" else b"\n\n" + event

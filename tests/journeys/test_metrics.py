@@ -232,6 +232,20 @@ def test_every_kind_of_end_is_counted_under_its_labels(measured: Gateway, upstre
     assert len(upstream.requests) == 3
 
 
+def test_a_request_that_could_not_be_read_is_counted_too(measured: Gateway, upstream: Upstream) -> None:
+    before = scraped(measured)
+    client = measured.client()
+    client.send(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n")
+    got = client.answer()
+    measured.exchange(got.request_id)
+
+    series = grown(before, scraped(measured))
+
+    assert served(series, route="", method="other", status_class="4xx") == 1
+    assert by(series, "tollhouse_refusals_total", "reason") == {"uri_too_long": 1}
+    assert upstream.octets == 0
+
+
 def test_a_stream_is_active_until_its_last_byte(measured: Gateway, upstream: Upstream) -> None:
     before = scraped(measured)
     go = threading.Event()
