@@ -14,7 +14,6 @@ from app.headers import relayed_back
 from app.parting import reset_on_close
 from app.relay.upstream import UpstreamResponse
 
-
 STREAM_BROKEN = "The upstream's event stream broke off."
 
 
