@@ -35,24 +35,29 @@ def texts(value: str) -> set[str]:
     """Return every text in a field's value that could be a key, whatever the field is called."""
     signed = SIGV4.match(value)
     _, _, behind_scheme = value.strip().partition(" ")
-    return {bare(value), behind_scheme.strip(), *basic_pair(value), signed[1] if signed else ""} - {""}
+    decoded = _decoded(value)
+    user, _, password = decoded.partition(":")
+    return {bare(value), behind_scheme.strip(), bare(user), password, signed[1] if signed else ""} - {""}
 
 
-def basic_pair(value: str) -> tuple[str, str]:
-    """Return (user, password) of a Basic credential (RFC 7617 §2), two empty texts for anything else.
+def basic_user(value: str) -> str:
+    """Return the user half of a Basic credential (RFC 7617 §2), "" for anything else and without its colon.
 
     Padding may be missing, as it often is; a `Bearer ` in front of the user is dropped as everywhere.
     """
+    user, colon, _ = _decoded(value).partition(":")
+    return bare(user) if colon else ""
+
+
+def _decoded(value: str) -> str:
     basic = BASIC.match(value)
     if basic is None:
-        return "", ""
+        return ""
     encoded = basic[1].rstrip("=")
     try:
-        pair = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("utf-8")
+        return b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        return "", ""
-    user, _, password = pair.partition(":")
-    return bare(user), password
+        return ""
 
 
 def bare(value: str) -> str:
@@ -74,7 +79,7 @@ def _carried(fields: Fields, query: str | None, key_header: str | None, is_basic
     if key_header:
         yield from map(bare, values.get(key_header, []))
     if is_basic:
-        yield from (basic_pair(value)[0] for value in authorizations)
+        yield from map(basic_user, authorizations)
     yield from map(bare, values.get("x-litellm-api-key", []))
     yield from (bare(value) for value in authorizations if BEARER.match(value) or not SCHEME.match(value))
     for name in PLAIN:

@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import pytest
 
-from app.carriers import basic_pair, carried, query_values
+from app.carriers import basic_user, carried, query_values, texts
 
 
 def basic(pair: str) -> str:
@@ -81,7 +81,13 @@ def test_what_carries_nothing_is_no_key(value):
 
 
 def test_a_password_may_hold_colons():
-    assert basic_pair(basic("gk-1:a:b")) == ("gk-1", "a:b")
+    assert basic_user(basic("gk-1:a:b")) == "gk-1"
+    assert texts(basic("gk-1:a:b")) >= {"gk-1", "a:b"}
+
+
+def test_a_basic_credential_needs_its_colon_and_is_withheld_without():
+    assert basic_user(basic("gk-1")) == ""
+    assert "gk-1" in texts(basic("gk-1"))
 
 
 def test_query_values_are_decoded_and_keep_their_order():

@@ -467,13 +467,7 @@ def test_other_carriers_serve_langfuse_too(guarded: Gateway, upstream: Upstream,
     [
         pytest.param("Basic %%%", id="AU-05 bad base64"),
         pytest.param("Basic " + b64encode(b"\xff\xfe:x").decode(), id="AU-05 no UTF-8"),
-        pytest.param(
-            "Basic " + b64encode(TEAM.encode()).decode(),
-            id="AU-05 no colon",
-            marks=pytest.mark.xfail(
-                reason="a Basic credential without a colon is taken for a user (carriers.basic_pair)"
-            ),
-        ),
+        pytest.param("Basic " + b64encode(TEAM.encode()).decode(), id="AU-05 no colon"),
         pytest.param(basic("", TEAM)[1], id="AU-05 empty user"),
         pytest.param(basic("", "")[1], id="AU-05 nothing but a colon"),
         pytest.param("Basic", id="AU-05 nothing"),
