@@ -25,6 +25,7 @@ from tests.kit.gateway import Gateway
 from tests.stores.redis_server import RedisServer
 from tests.stores.takers import burst, one_round
 
+STORES = ("embedded", "redis")
 LIMITS = (1, 7, 60, 600)
 WORKERS = (1, 2, 4)
 SENT = 2_500
@@ -79,7 +80,7 @@ class Upstream:
         self.seen: Counter[str] = Counter()
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.seen[head.split(b" ", 2)[1].decode().rpartition("/")[2]] += 1
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -113,9 +114,8 @@ class Caller:
         self._streams = None
 
 
-async def send(ports: list[int], name: str) -> Counter[int | None]:
-    """Send a burst, the callers taking turns at the gateways; returns how often each status came."""
-    statuses: Counter[int | None] = Counter()
+async def send(ports: list[int], name: str, statuses: Counter[int | None]) -> None:
+    """Send a burst, the callers taking turns at the gateways; counts how often each status comes."""
     left = iter(range(SENT))
 
     async def call(port: int) -> None:
@@ -127,15 +127,16 @@ async def send(ports: list[int], name: str) -> Counter[int | None]:
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as callers:
         for number in range(CALLERS):
             callers.create_task(call(ports[number % len(ports)]))
-    return statuses
 
 
-async def kill_now_and_then(gateways: list[Gateway], killed: list[int]) -> None:
-    """SIGKILL one worker of one gateway each half second; the masters start others."""
+async def kill_now_and_then(gateways: list[Gateway], statuses: Counter[int | None], killed: list[int]) -> None:
+    """SIGKILL some worker each half second in which there was an answer: a lone worker must start first."""
+    answered = 0
     while True:
         await asyncio.sleep(KILL_EACH_S)
         pids = [pid for gateway in gateways for pid in gateway.worker_pids()]
-        if pids:
+        if pids and statuses.total() - statuses[None] > answered:
+            answered = statuses.total() - statuses[None]
             killed.append(random.choice(pids))  # noqa: S311
             with contextlib.suppress(ProcessLookupError):
                 os.kill(killed[-1], signal.SIGKILL)
@@ -148,8 +149,9 @@ async def rows_of(store: str, workers: int, is_killing: bool, upstream: Upstream
     with running(store, workers, CONFIG.format(port=port, keys=keys)) as gateways:
         for name, limit in zip(names, LIMITS, strict=True):
             killed: list[int] = []
-            killer = asyncio.create_task(kill_now_and_then(gateways, killed)) if is_killing else None
-            statuses = await send([gateway.port for gateway in gateways], name)
+            statuses: Counter[int | None] = Counter()
+            killer = asyncio.create_task(kill_now_and_then(gateways, statuses, killed)) if is_killing else None
+            await send([gateway.port for gateway in gateways], name, statuses)
             if killer:
                 killer.cancel()
             yield Row(store, workers, len(killed), limit, statuses.total(), upstream.seen.pop(name, 0), statuses[None])
@@ -170,12 +172,12 @@ def running(store: str, workers: int, config: str) -> Iterator[list[Gateway]]:
         yield gateways
 
 
-async def gateways_bench() -> bool:
+async def gateways_bench(stores: list[str]) -> bool:
     """Print a row for each burst; tells whether all are exact."""
     upstream, are_exact = Upstream(), True
     server = await asyncio.start_server(upstream.converse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    for store in ("embedded", "redis"):
+    for store in stores:
         for workers in WORKERS:
             for is_killing in (False, True):
                 async for row in rows_of(store, workers, is_killing, upstream, port):
@@ -212,10 +214,11 @@ def _end(gateway: Gateway) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", action="store_true", help="count in bare processes, without gateways")
-    is_bare = parser.parse_args().processes
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
+    options = parser.parse_args()
     started_s = time.monotonic()
     print(" ".join(f"{name:>{width}}" for name, width in COLUMNS.items()))
-    are_exact = processes_bench() if is_bare else asyncio.run(gateways_bench())
+    are_exact = processes_bench() if options.processes else asyncio.run(gateways_bench(options.stores))
     print(f"{'exact' if are_exact else 'NOT EXACT'}, in {time.monotonic() - started_s:.0f} s")
     return 0 if are_exact else 1
 

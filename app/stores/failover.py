@@ -10,20 +10,17 @@ from dataclasses import replace
 from typing import Protocol
 
 import gevent
-from redis.exceptions import TimeoutError
 
 from app.limit_errors import LimiterUnavailable
 from app.stores.absence import UNANSWERED, Absence
 from app.stores.windows import WINDOW_S, Standing, Windows
 
-# One call may wait for a name, a connection, a greeting and an answer.
-DEADLINE_S = 0.08
 # Keys of which the server's last word is kept.
 REMEMBERED = 10_000
 
 
 class SharedWindows(Protocol):
-    """Windows in a server; every call may raise one of UNANSWERED."""
+    """Windows in a server; a call counts, or raises one of UNANSWERED within some 0.1 s."""
 
     def acquire(self, name: str, limit: int, window_s: int = ..., amount: int = ...) -> Standing:
         """Admit and count `amount` requests at once, or refuse and count nothing."""
@@ -52,7 +49,7 @@ class FailoverWindows:
         """`announce` as `Absence` wants it; `is_refusing` is `on_limiter_failure: refuse`."""
         self._own, self._shared, self._is_refusing = own, shared, is_refusing
         self._told: dict[str, tuple[Standing, float]] = {}
-        self._absence = Absence(self._probe, announce, wait)
+        self._absence = Absence(shared.probe, announce, wait)
         self._absence.look()
 
     @property
@@ -71,8 +68,7 @@ class FailoverWindows:
         if self.is_degraded or not own.is_admitted:
             return own
         try:
-            with gevent.Timeout(DEADLINE_S, TimeoutError(f"no answer within {DEADLINE_S} s")):
-                shared = self._shared.acquire(name, limit, window_s, amount)
+            shared = self._shared.acquire(name, limit, window_s, amount)
         except UNANSWERED as fault:
             self._absence.begins(fault)
             if not self._is_refusing:
@@ -111,7 +107,3 @@ class FailoverWindows:
     def _give_back(self, name: str, own: Standing, window_s: int, amount: int) -> None:
         for _ in range(amount):
             self._own.give_back(name, own.stamp_ns, window_s)
-
-    def _probe(self) -> None:
-        with gevent.Timeout(DEADLINE_S, TimeoutError(f"no answer within {DEADLINE_S} s")):
-            self._shared.probe()

@@ -6,17 +6,17 @@ machines whose clocks differ admit too many; this one asks the server, and tells
 
 from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
-from redis.connection import BlockingConnectionPool
+from redis.connection import ConnectionPool
 from redis.retry import Retry
 
+from app.stores.redis_line import RedisLine
 from app.stores.windows import WINDOW_S, Standing
 
-# For each wait within a call: connecting, sending, receiving.
-WAIT_S = 0.05
-# One worker is one thread: more calls at a time only queue in the server.
-MAX_CONNECTIONS = 16
-# A window of the probe counts nothing that anybody is refused for.
+# For each wait within a call, should `Patience` not end it before.
+WAIT_S = 1.0
+# The probe's window of one second refuses nobody.
 UNLIMITED = 1_000_000_000
+PROBE_TICKS = 100
 
 # Newest first, as limits has it. A stamp of exactly 60 s ago still counts; half a microsecond is for rounding.
 ACQUIRE = """
@@ -41,28 +41,31 @@ return {1, free - amount, string.format('%.6f', oldest() + window - now)}
 
 
 class RedisWindows(RedisStorage):
-    """The windows of a Redis server. Every call may raise redis.RedisError, within some WAIT_S."""
+    """The windows of a Redis server. Every call may raise redis.RedisError, OSError or ValueError."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait_s: float = WAIT_S) -> None:
         """`url` begins with redis, rediss, valkey, valkeys or unix. Nothing is connected yet."""
-        pool = BlockingConnectionPool.from_url(
-            redis_url(url), max_connections=MAX_CONNECTIONS, timeout=WAIT_S,
-            # No second try: what may have been counted is not counted again.
-            socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S, retry=Retry(NoBackoff(), 0),
+        pool = ConnectionPool.from_url(
+            redis_url(url), socket_timeout=wait_s, socket_connect_timeout=wait_s,
+            retry=Retry(NoBackoff(), 0),  # What may have been counted is not counted again.
+            protocol=2, driver_info=None,  # Fewer words before the first question.
         )  # fmt: skip
         super().__init__("redis://", connection_pool=pool, key_prefix="TOLLHOUSE")
-        self._script = self.storage.register_script(ACQUIRE)
+        self._line = RedisLine(self.storage, ACQUIRE)
 
     def acquire(self, name: str, limit: int, window_s: int = WINDOW_S, amount: int = 1) -> Standing:
         """Admit and count `amount` requests at once, or refuse and count nothing."""
         if amount > limit:
             return Standing(False, limit, 0, float(window_s))
-        is_admitted, remaining, reset_s = self._script([self.prefixed_key(name)], [limit, window_s, amount])
+        is_admitted, remaining, reset_s = self._line.ask(self.prefixed_key(name), limit, window_s, amount)
         return Standing(bool(is_admitted), limit, remaining, float(reset_s))
 
     def probe(self) -> None:
-        """Count something; raises redis.RedisError when the server does not answer, or takes no writes."""
-        self.acquire("probe", UNLIMITED, 1)
+        """Connect and count something; raises when the server does not answer, or takes no writes.
+
+        Patiently: no client waits for it, and the first words on a connection take longer.
+        """
+        self._line.ask(self.prefixed_key("probe"), UNLIMITED, 1, 1, ticks=PROBE_TICKS)
 
     def close(self) -> None:
         self.storage.connection_pool.disconnect()

@@ -94,7 +94,7 @@ class Machine:
         self.store = EmbeddedStore(folder)
         self.announce = announce or self.store.announce
         self.own = Windows(self.store)
-        self.shared = RedisWindows(url)
+        self.shared = RedisWindows(url, wait_s=0.05)  # these sockets block, and no loop ends their waits
         self.windows = FailoverWindows(self.own, self.shared, self.announce, wait=self.look_out.wait, **options)
 
     def admitted(self, limit, times):

@@ -1,0 +1,47 @@
+"""A time limit counts turns of the loop, not the time that others take."""
+
+import time
+
+import gevent
+import pytest
+from gevent.event import Event
+from redis.exceptions import TimeoutError
+
+from app.stores.patience import TICK_S, Patience
+
+
+def be_busy(seconds):
+    """Keep the loop from turning, as a request does that computes."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def test_a_wait_without_an_answer_ends():
+    started_s = time.perf_counter()
+
+    with pytest.raises(TimeoutError), Patience(3):
+        Event().wait()
+
+    assert time.perf_counter() - started_s >= 3 * TICK_S - 0.001
+
+
+def test_an_answer_that_comes_while_the_worker_is_busy_is_not_missed():
+    answer = Event()
+
+    def compute_and_answer():
+        for _ in range(3):
+            be_busy(10 * TICK_S)
+            gevent.sleep(0)
+        answer.set()
+
+    with Patience(8):
+        gevent.spawn(compute_and_answer)
+        assert answer.wait()
+
+
+def test_an_answer_in_time_leaves_no_timer_behind():
+    with Patience(1):
+        gevent.sleep(0)
+
+    gevent.sleep(3 * TICK_S)
