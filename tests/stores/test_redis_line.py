@@ -3,6 +3,8 @@
 import gevent
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.stores.redis_line import RedisLine
 
@@ -11,7 +13,7 @@ SCRIPT = "return {KEYS[1], redis.call('INCRBY', KEYS[1], ARGV[1])}"
 
 @pytest.fixture
 def client(redis_server):
-    client = redis.Redis(port=redis_server.port)
+    client = redis.Redis(port=redis_server.port, retry=Retry(NoBackoff(), 0))
     yield client
     client.close()
 

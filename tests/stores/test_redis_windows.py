@@ -10,6 +10,7 @@ from limits.storage import RedisStorage
 from app.stores.redis_windows import RedisWindows, redis_url
 
 LIMITS = (1, 7, 60, 600)
+DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_server_behind_a_unix_socket_counts(redis_server, tmp_path):
 def test_exactly_n_pass_over_four_processes(redis_server):
     program = [sys.executable, "-m", "tests.stores.takers", "burst", redis_server.url, "4", "500", *map(str, LIMITS)]
 
-    found = json.loads(subprocess.run(program, check=True, capture_output=True).stdout)
+    found = json.loads(subprocess.run(program, check=True, capture_output=True, timeout=DEADLINE_S).stdout)
 
     assert found == {str(limit): limit for limit in LIMITS}
 
@@ -138,7 +139,7 @@ def test_exactly_n_pass_over_four_processes(redis_server):
 def test_a_killed_process_neither_loses_nor_doubles_a_count(redis_server):
     program = [sys.executable, "-m", "tests.stores.takers", "deaths", redis_server.url, "3", "3", "60", "600"]
 
-    found = json.loads(subprocess.run(program, check=True, capture_output=True).stdout)
+    found = json.loads(subprocess.run(program, check=True, capture_output=True, timeout=DEADLINE_S).stdout)
 
     for limit, rounds in found.items():
         for counted, passed, killed in rounds:

@@ -17,6 +17,8 @@ from tests.stores.clock import SECOND, Clock
 from tests.values import PROPERTY
 
 LIMITS = (1, 7, 60, 600)
+# A process that waits for a lock for ever is what these tests must not wait for.
+DEADLINE_S = 60.0
 
 
 @pytest.fixture
