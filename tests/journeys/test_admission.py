@@ -16,6 +16,7 @@ from tests.kit.claims import gateway_error
 from tests.kit.client import Answer, Client, request, request_head
 from tests.kit.fields import Fields
 from tests.kit.gateway import Gateway, free_port
+from tests.kit.house import Field, bearer
 from tests.kit.upstream import Seen, Upstream
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -70,8 +71,6 @@ keys:
   - {{key: os.environ/EXPIRED_KEY, key_alias: expired, expires: "2020-01-31T00:00:00Z"}}
 """
 
-Field = tuple[str, str]
-
 
 @pytest.fixture(scope="module")
 def shared_guarded(start_gateway: Callable[..., Gateway], shared_upstream: Upstream) -> Gateway:
@@ -84,10 +83,6 @@ def guarded(shared_guarded: Gateway) -> Iterator[Gateway]:
     """A gateway that asks for keys, and has them in its file."""
     yield shared_guarded
     shared_guarded.close_clients()
-
-
-def bearer(key: str) -> Field:
-    return "Authorization", f"Bearer {key}"
 
 
 def basic(user: str, password: str = "any:thing") -> Field:

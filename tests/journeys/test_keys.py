@@ -23,13 +23,13 @@ from tests.kit import canaries
 from tests.kit.claims import gateway_error
 from tests.kit.client import Answer, Client
 from tests.kit.gateway import ROOT, Gateway, free_port
+from tests.kit.house import MASTER, Field, House, bearer
 from tests.kit.upstream import Upstream
 from tests.kit.waiting import eventually
 from tests.kit.workers import client_of_each
 
 WORKERS = 4
 DEADLINE_S = 10.0
-MASTER = ("Authorization", f"Bearer {canaries.OPERATOR['MASTER_KEY']}")
 FILE_KEY, NARROW_KEY = canaries.GATEWAY_KEYS["TEAM_KEY"], canaries.GATEWAY_KEYS["NARROW_KEY"]
 PAST = "2020-01-31T00:00:00Z"
 
@@ -53,41 +53,6 @@ PAGES = [
     ("GET", "/key/info"),
     ("GET", "/key/list"),
 ]
-
-Field = tuple[str, str]
-
-
-class House:
-    """A gateway that issues keys, and every secret that it has told."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.told: list[str] = []
-
-    def post(self, page: str, through: Client | None = None, **form: Any) -> Answer:
-        """Ask for something with the master key, through a worker of the test's choice or any."""
-        fields = [MASTER, ("Content-Type", "application/json")]
-        got = (through or self.gateway.client()).ask("POST", f"/key/{page}", fields, json.dumps(form).encode())
-        if got.status == 200 and "key" in (answer := json.loads(bytes(got.body))):
-            self.told += [answer["key"]] if answer["key"].startswith(("sk-", "own-")) else []
-        return got
-
-    def done(self, page: str, through: Client | None = None, **form: Any) -> dict[str, Any]:
-        """Return the answer to what must succeed."""
-        got = self.post(page, through, **form)
-        assert got.status == 200, bytes(got.body)
-        return dict(json.loads(bytes(got.body)))
-
-    def new_key(self, **form: Any) -> str:
-        return str(self.done("generate", **form)["key"])
-
-    def listed(self) -> list[dict[str, Any]]:
-        got = self.gateway.ask("GET", "/key/list?size=100&return_full_object=true", [MASTER])
-        assert got.status == 200
-        return list(json.loads(bytes(got.body))["keys"])
-
-    def alias_of(self, key_id: str) -> str | None:
-        return next(str(row["key_alias"]) for row in self.listed() if row["key_id"] == key_id)
 
 
 def secrets_left(gateway: Gateway, secrets: list[str]) -> list[tuple[str, str]]:
@@ -132,10 +97,6 @@ def workers(house: House) -> list[Client]:
     clients = list(client_of_each(house.gateway).values())
     assert len(clients) == WORKERS
     return clients
-
-
-def bearer(key: str) -> Field:
-    return "Authorization", f"Bearer {key}"
 
 
 def statuses(workers: list[Client], key: str, path: str = "/closed") -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import select
 import socket
 import struct
 import threading
@@ -180,6 +181,10 @@ class Client:
             return True
         except TimeoutError:
             return False
+
+    def has_octets(self) -> bool:
+        """Tell whether the gateway has sent something, now; nothing is taken."""
+        return bool(self._ahead or select.select([self.sock], [], [], 0)[0])
 
     def half_close(self) -> None:
         """End our sending side by FIN and go on reading."""
