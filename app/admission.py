@@ -13,6 +13,8 @@ from app.exchange import Exchange
 from app.principal import Principal, digest_of, may_use
 from app.settings.gateway import Gateway, Route
 
+HOW_TO_SEND = {"Bearer": "as Authorization: Bearer KEY", "Basic": "as the user of Authorization: Basic"}
+
 
 class KeyRing(Protocol):
     """Knows the gateway's keys."""
@@ -65,7 +67,7 @@ class Admission:
     def _valid(self, presented: list[str], scheme: str) -> Principal:
         """Return the principal of the key that decides; one answer for all that is wrong with it."""
         if not presented:
-            raise KeyRequired("A gateway key is required; send it as Authorization: Bearer KEY.", scheme=scheme)
+            raise KeyRequired(f"A gateway key is required; send it {HOW_TO_SEND[scheme]}.", scheme=scheme)
         principal = self._ring.resolve(presented[0])
         if principal is None or principal.is_blocked or self._is_over(principal):
             raise KeyRequired("The gateway key is not valid: unknown, expired or blocked.", scheme=scheme)

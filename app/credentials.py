@@ -5,10 +5,14 @@ gateway's pass, and bodies are never searched.
 """
 
 from collections.abc import Set
+from re import compile as compile_pattern
 from urllib.parse import unquote_plus
 
 from app.carriers import bare, texts
 from app.fields import Fields
+
+# What stands between blanks, and between the marks of lists, cookies and parameters (RFC 9110 §5.6, RFC 6265 §4.2).
+WORDS = compile_pattern(r'[^\s,;="]+')
 
 
 def without_keys(fields: Fields, keys: Set[str]) -> Fields:
@@ -20,7 +24,7 @@ def without_keys(fields: Fields, keys: Set[str]) -> Fields:
 
 def _carries(value: str, keys: Set[str]) -> bool:
     # Most fields are no credential of any kind: their words are looked at, and nothing is taken apart.
-    if value in keys or not keys.isdisjoint(value.split()):
+    if value in keys or not keys.isdisjoint(WORDS.findall(value)):
         return True
     return value[:5].lower() in ("basic", "aws4-") and not keys.isdisjoint(texts(value))
 

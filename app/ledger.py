@@ -142,6 +142,15 @@ def _unfinished() -> tuple[Outcome, str, str | None]:
 
 
 def _added(exchange: Exchange, taken: AbstractSet[str]) -> Fields:
-    """Return what the gateway adds to an answer with fields of these names; the upstream's word on limits stands."""
-    told = [field for field in exchange.answer_fields if field[0].lower() not in taken]
+    """Return what the gateway adds to an answer with fields of these names.
+
+    The upstream's word on limits stands, for the whole family: half of each side's numbers is true of neither.
+    """
+    families = {_family(name) for name in taken}
+    told = [field for field in exchange.answer_fields if _family(field[0].lower()) not in families]
     return [*told, ("x-gateway-request-id", exchange.request_id)]
+
+
+def _family(name: str) -> str:
+    """Return what fields about limits have in common, or the name of any other field."""
+    return next((family for family in ("x-ratelimit-", "ratelimit") if name.startswith(family)), name)

@@ -98,3 +98,8 @@ def test_whatever_admits_a_client_is_not_sent_upstream(fields):
 
     assert not KEYS & set(carried(left, None, "x-own", is_basic=True))
     assert [field for field in fields if field in left] == left
+
+
+@pytest.mark.parametrize("value", ["k=sk-master", "a=1; k=sk-master; b=2", "sk-master,sk-master", 'key="sk-master"'])
+def test_a_key_among_parameters_stays_here(value):
+    assert without_keys([("Cookie", value), ("X-A", "1")], {"sk-master"}) == [("X-A", "1")]

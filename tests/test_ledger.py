@@ -4,7 +4,7 @@ import pytest
 
 from app.errors import ClientLeft, UpstreamBroke
 from app.exchange import EXCHANGE, Outcome
-from app.ledger import Ledger, Observers
+from app.ledger import Ledger, Observers, _added
 from tests.test_arrival import an_environ
 from tests.values import Upload, an_exchange, logged
 
@@ -223,3 +223,20 @@ def test_what_the_server_has_answered_by_itself_is_taken_down_too(told, observer
     Ledger(lambda environ, start_response: [], observers).enter(exchange)
 
     assert told == ["opened", "ended", ("closed", "refused"), "and logged"]
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "told"),
+    [
+        ("x-ratelimit-limit-requests", ["RateLimit"]),
+        ("ratelimit-policy", ["x-ratelimit-remaining-requests"]),
+        ("x-other", ["RateLimit", "x-ratelimit-remaining-requests"]),
+    ],
+)
+def test_the_upstreams_word_on_limits_stands_for_the_whole_family(upstreams, told):
+    exchange = an_exchange()
+    exchange.answer_fields += [("RateLimit", "r"), ("x-ratelimit-remaining-requests", "4")]
+
+    added = _added(exchange, {upstreams})
+
+    assert [name for name, _ in added] == [*told, "x-gateway-request-id"]
