@@ -23,6 +23,9 @@ Observe = Callable[[Exchange], None]
 Announce = Callable[[Exchange, AbstractSet[str]], None]
 
 
+OPENAI_LIMITS = "x-ratelimit-"
+
+
 @dataclass(frozen=True, slots=True)
 class Observers:
     """Who is told of every exchange, in this order; none of them may wait or raise."""
@@ -144,13 +147,9 @@ def _unfinished() -> tuple[Outcome, str, str | None]:
 def _added(exchange: Exchange, taken: AbstractSet[str]) -> Fields:
     """Return what the gateway adds to an answer with fields of these names.
 
-    The upstream's word on limits stands, for the whole family: half of each side's numbers is true of neither.
+    The upstream's x-ratelimit fields stand alone: half of each side's numbers is true of neither. The members of
+    RateLimit are named, so ours may stand beside others.
     """
-    families = {_family(name) for name in taken}
-    told = [field for field in exchange.answer_fields if _family(field[0].lower()) not in families]
+    is_told = any(name.startswith(OPENAI_LIMITS) for name in taken)
+    told = [field for field in exchange.answer_fields if not (is_told and field[0].startswith(OPENAI_LIMITS))]
     return [*told, ("x-gateway-request-id", exchange.request_id)]
-
-
-def _family(name: str) -> str:
-    """Return what fields about limits have in common, or the name of any other field."""
-    return next((family for family in ("x-ratelimit-", "ratelimit") if name.startswith(family)), name)

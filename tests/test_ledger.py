@@ -229,11 +229,11 @@ def test_what_the_server_has_answered_by_itself_is_taken_down_too(told, observer
     ("upstreams", "told"),
     [
         ("x-ratelimit-limit-requests", ["RateLimit"]),
-        ("ratelimit-policy", ["x-ratelimit-remaining-requests"]),
+        ("ratelimit", ["RateLimit", "x-ratelimit-remaining-requests"]),
         ("x-other", ["RateLimit", "x-ratelimit-remaining-requests"]),
     ],
 )
-def test_the_upstreams_word_on_limits_stands_for_the_whole_family(upstreams, told):
+def test_the_upstreams_numbers_are_not_mixed_with_ours(upstreams, told):
     exchange = an_exchange()
     exchange.answer_fields += [("RateLimit", "r"), ("x-ratelimit-remaining-requests", "4")]
 

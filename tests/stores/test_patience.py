@@ -18,12 +18,8 @@ def be_busy(seconds):
 
 
 def test_a_wait_without_an_answer_ends():
-    started_s = time.perf_counter()
-
-    with pytest.raises(TimeoutError), Patience(3):
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.03 s"), Patience(3):
         Event().wait()
-
-    assert time.perf_counter() - started_s >= 3 * TICK_S - 0.001
 
 
 def test_an_answer_that_comes_while_the_worker_is_busy_is_not_missed():
