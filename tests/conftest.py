@@ -126,6 +126,7 @@ def gateway_environ(proxy_trap: Upstream) -> dict[str, str]:
 def start_gateway(tmp_path_factory: pytest.TempPathFactory, gateway_environ: dict[str, str]) -> Iterator[Launch]:
     """Start a gateway with a config and more environment; the session ends it, cleanly and no secret told."""
     with contextlib.ExitStack() as stack:
+        started: list[Gateway] = []
 
         def start(config: str, workers: int = 2, netrc: str = "", **environ: str) -> Gateway:
             folder = tmp_path_factory.mktemp("gateway")
@@ -133,9 +134,12 @@ def start_gateway(tmp_path_factory: pytest.TempPathFactory, gateway_environ: dic
             gateway = Gateway(folder, config, {**gateway_environ, **environ}, workers)
             stack.callback(check_words, gateway)
             stack.callback(gateway.stop)
+            started.append(gateway)
             return gateway.start()
 
         yield start
+        for gateway in started:  # Each takes a second or two to end: let them do so side by side.
+            gateway.begin_stop()
 
 
 def check_words(gateway: Gateway) -> None:

@@ -52,6 +52,7 @@ class Gateway:
 
     def launch(self) -> None:
         """Start, and wait for nothing."""
+        self._is_stopping = False
         with self._path("stdout").open("wb") as out, self._path("stderr").open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "wsgi:app"],
@@ -69,10 +70,16 @@ class Gateway:
             raise
         return self
 
+    def begin_stop(self) -> None:
+        """Send SIGTERM, once: a second one would end the master before it has ended well."""
+        if not self._is_stopping:
+            self.process.send_signal(signal.SIGTERM)
+        self._is_stopping = True
+
     def stop(self) -> None:
         """End by SIGTERM; the end must be clean: status 0 and no traceback in all the gateway said."""
         self.close_clients()
-        self.process.send_signal(signal.SIGTERM)
+        self.begin_stop()
         try:
             status = self.process.wait(STOP_DEADLINE_S)
         except subprocess.TimeoutExpired:
