@@ -307,7 +307,7 @@ SMUGGLED = request("GET", "/plain") * 50_000
 def test_body_of_a_refused_request_is_never_a_request(
     client: Client, upstream: Upstream, method: str, path: str, status: int
 ) -> None:
-    """RB-14: megabytes that spell requests; the rows for 401 and 429 wait for issue 3."""
+    """RB-14: megabytes that spell requests; 401 and 429 are in test_admission.py and test_limits.py."""
     sending = client.send_in_background(request(method, path, body=SMUGGLED))
 
     first = client.answer(method)

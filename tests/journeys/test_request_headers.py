@@ -120,7 +120,7 @@ def basic(pair: str) -> str:
 def test_gateway_key_never_reaches_the_upstream(
     gateway: Gateway, upstream: Upstream, field: tuple[str, str], query: str
 ) -> None:
-    """CONTRACT §8: stripped on open routes too, found by value in any carrier; keys from a store wait for issue 3."""
+    """CONTRACT §8: stripped on open routes too, found by value in any carrier; other keys are in test_admission.py."""
     assert gateway.ask("GET", f"/open{query}", [field, ("X-Kept", "1")]).status == 200
 
     (seen,) = upstream.requests
@@ -380,7 +380,7 @@ def test_expectation_is_met_here_and_the_body_arrives_once(client: Client, upstr
 def test_refused_expectation_does_not_ask_for_the_body(
     client: Client, upstream: Upstream, method: str, path: str, status: int
 ) -> None:
-    """RH-26: the row with a bad key waits for issue 3; these refusals stand in for it."""
+    """RH-26: as with a bad key (test_admission.py)."""
     client.send(request_head(method, path, [("Content-Length", "4"), ("Expect", "100-continue")]))
 
     answer = client.answer(method)
