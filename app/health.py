@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn
 
 from flask import Blueprint, Flask, Response, jsonify
 
 from app import router
-from app.errors import MethodNotAllowed, Refusal
+from app.errors import Refusal
 
 METHODS = ("GET", "HEAD")
 
@@ -98,12 +97,7 @@ def init_app(app: Flask, probes: Sequence[Probe] = ()) -> None:
         door.add_url_rule(path, endpoint=path[1:], view_func=view, methods=METHODS, provide_automatic_options=False)
     app.register_blueprint(door)
     for path in ("/liveliness", "/liveness", "/readiness"):
-        # A route for everything below "/" must not get what is meant for these pages.
-        router.close(app, f"/health{path}", _refuse_method)
-
-
-def _refuse_method() -> NoReturn:
-    raise MethodNotAllowed("This page takes GET and HEAD.", allow=METHODS)
+        router.close_page(app, f"/health{path}", METHODS)
 
 
 def _no_store(response: Response) -> Response:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 
 from app import router
-from app.errors import MethodNotAllowed, RequestTooLarge
+from app.errors import RequestTooLarge
 from app.exchange import EXCHANGE, Exchange
 from app.issuing.answers import Answer
 from app.issuing.office import Office
@@ -26,10 +26,9 @@ def init_app(app: Flask, office: Office, require_master: Callable[[Exchange], ob
     text = json.dumps(document(), indent=2)
     _add(door, DOCUMENT_PATH, "document", lambda: Response(text, mimetype="application/json"), ("GET", "HEAD"))
     app.register_blueprint(door)
-    # A route for everything below "/" must not get what is meant for these pages.
     for page in PAGES:
-        router.close(app, page.path, _refuse_method(_methods(page)))
-    router.close(app, DOCUMENT_PATH, _refuse_method(("GET", "HEAD")))
+        router.close_page(app, page.path, _methods(page))
+    router.close_page(app, DOCUMENT_PATH, ("GET", "HEAD"))
 
 
 def _view(
@@ -61,10 +60,3 @@ def _methods(page: Page) -> tuple[str, ...]:
 
 def _add(door: Blueprint, path: str, name: str, view: Callable[[], Response], methods: tuple[str, ...]) -> None:
     door.add_url_rule(path, endpoint=name, view_func=view, methods=methods, provide_automatic_options=False)
-
-
-def _refuse_method(allow: tuple[str, ...]) -> Callable[[], NoReturn]:
-    def refuse() -> NoReturn:
-        raise MethodNotAllowed(f"This page takes {' and '.join(allow)}.", allow=allow)
-
-    return refuse

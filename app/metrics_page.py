@@ -1,12 +1,11 @@
 """Door: /metrics, what Prometheus scrapes."""
 
 from collections.abc import Callable
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from flask import Blueprint, Flask, Response, request
 
 from app import router
-from app.errors import MethodNotAllowed
 from app.exchange import EXCHANGE, Exchange
 from app.store_errors import StoreUnavailable
 from app.stores.lanes import Lane, LaneBusy, LaneStuck
@@ -43,9 +42,4 @@ def init_app(app: Flask, exposition: Exposition, require_master: Callable[[Excha
 
     door.add_url_rule(PATH, view_func=metrics, methods=METHODS, provide_automatic_options=False)
     app.register_blueprint(door)
-    # A route for everything below "/" must not get what is meant for this page.
-    router.close(app, PATH, _refuse_method)
-
-
-def _refuse_method() -> NoReturn:
-    raise MethodNotAllowed("This page takes GET and HEAD.", allow=METHODS)
+    router.close_page(app, PATH, METHODS)

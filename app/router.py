@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 from flask import Flask
 from werkzeug.routing import BaseConverter, Rule
 
+from app.errors import MethodNotAllowed
+
 
 def init_app(app: Flask) -> None:
     """Set the app's router up; call it before any rule is added."""
@@ -20,6 +22,15 @@ def close(app: Flask, rule: str, refuse: Callable[..., NoReturn]) -> None:
     endpoint = f"405 {rule}"
     app.view_functions[endpoint] = refuse
     app.url_map.add(ExactRule(rule, endpoint=endpoint))
+
+
+def close_page(app: Flask, path: str, methods: tuple[str, ...]) -> None:
+    """Let one of the gateway's own pages end here for other methods, lest a route for everything below "/" get them."""
+
+    def refuse() -> NoReturn:
+        raise MethodNotAllowed(f"This page takes {' and '.join(methods)}.", allow=methods)
+
+    close(app, path, refuse)
 
 
 class RawRemainder(BaseConverter):
