@@ -10,7 +10,7 @@ from typing import Protocol
 from app.carriers import carried, texts
 from app.errors import KeyRequired, MasterKeyRequired, RouteForbidden
 from app.exchange import Exchange
-from app.principal import Principal, digest_of, may_use
+from app.principal import Principal, digest_of, master, may_use
 from app.settings.gateway import Gateway, Route
 
 HOW_TO_SEND = {"Bearer": "as Authorization: Bearer KEY", "Basic": "as the user of Authorization: Basic"}
@@ -100,8 +100,8 @@ class FileKeys:
     def __init__(self, gateway: Gateway) -> None:
         self._principals = {key.principal.digest: key.principal for key in gateway.keys}
         if gateway.master_key is not None:
-            digest = digest_of(gateway.master_key.get_secret_value())
-            self._principals[digest] = Principal(digest[:16], digest, key_alias="master", is_master=True)
+            principal = master(gateway.master_key.get_secret_value())
+            self._principals[principal.digest] = principal
 
     def resolve(self, secret: str) -> Principal | None:
         return self._principals.get(digest_of(secret))

@@ -29,6 +29,12 @@ def digest_of(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
+def master(secret: str) -> Principal:
+    """Return whom the master key resolves to."""
+    digest = digest_of(secret)
+    return Principal(digest[:16], digest, key_alias="master", is_master=True)
+
+
 def may_use(principal: Principal, route_path: str) -> bool:
     """Tell whether the key may use the route with this path."""
     allowed = principal.allowed_passthrough_routes

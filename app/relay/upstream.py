@@ -24,6 +24,7 @@ from app.relay.call import Call
 from app.relay.connection import Origin, dial
 from app.relay.http1 import ResponseHead
 from app.relay.pool import Pool
+from app.settings.environment import CA_BUNDLES
 from app.settings.gateway import HttpTarget, Timeouts
 
 
@@ -121,7 +122,7 @@ def upstream_session(environ: Mapping[str, str]) -> requests.Session:
 
 def tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
     """Return the context that verifies upstreams: by the named CA bundles, else by certifi's."""
-    named = [environ[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if environ.get(name)]
+    named = [environ[name] for name in CA_BUNDLES if environ.get(name)]
     context = ssl.create_default_context(cafile=named[0] if named else certifi.where())
     for bundle in named[1:]:
         context.load_verify_locations(cafile=bundle)

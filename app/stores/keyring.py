@@ -11,7 +11,7 @@ from gevent.event import AsyncResult
 from gevent.lock import Semaphore
 from pydantic import SecretStr
 
-from app.principal import Principal, digest_of
+from app.principal import Principal, digest_of, master
 from app.store_errors import StoreUnavailable
 from app.stores.schema import StoredKey
 
@@ -67,8 +67,8 @@ class KeyRing:
         """`clock` gives seconds that never go back."""
         self._own = {principal.digest: principal for principal in file_keys}
         if master_key is not None:
-            digest = digest_of(master_key.get_secret_value())
-            self._own[digest] = Principal(digest[:16], digest, key_alias="master", is_master=True)
+            principal = master(master_key.get_secret_value())
+            self._own[principal.digest] = principal
         self._store = store
         self._embedded = embedded
         self._clock = clock

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+from app.settings.environment import LOG_LEVELS
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,8 +48,8 @@ def escaped(text: str) -> str:
 def logging_config(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the dictConfig (PEP 391) for LOG_LEVEL and LOG_FORMAT; raises ValueError for unknown ones."""
     level = (environ.get("LOG_LEVEL") or "INFO").upper()
-    if level not in LEVELS:
-        raise ValueError(f"LOG_LEVEL is {level!r}; use one of {', '.join(LEVELS)}")
+    if level not in LOG_LEVELS:
+        raise ValueError(f"LOG_LEVEL is {level!r}; use one of {', '.join(LOG_LEVELS)}")
     style = (environ.get("LOG_FORMAT") or ("console" if sys.stdout.isatty() else "json")).lower()
     formatters = {"json": JsonFormatter, "console": ConsoleFormatter}
     if style not in formatters:
@@ -74,7 +74,7 @@ def logging_config(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _rank(level: str) -> int:
-    return LEVELS.index(level)
+    return LOG_LEVELS.index(level)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from app.telemetry.logs import LEVELS, ConsoleFormatter, JsonFormatter, escaped, logging_config
+from app.settings.environment import LOG_LEVELS as LEVELS
+from app.telemetry.logs import ConsoleFormatter, JsonFormatter, escaped, logging_config
 
 EVIL = 'CR\r LF\n ESC\x1b[31m "quotes" \\ \x85\u2028\x00 \ud800 ä'
 
