@@ -18,6 +18,7 @@ FLOORS = (
     ("app.admission", "app.issuing", "app.ledger", "app.ratelimit", "app.refusals", "app.relay", "app.router"),
     ("app.stores", "app.telemetry"),
     ("app.settings",),
+    ("app.adapters",),
     ("app.arrival", "app.arriving", "app.parting"),
     ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.targets"),
     ("app.limit_errors", "app.store_errors"),

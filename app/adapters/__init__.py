@@ -1,0 +1,1 @@
+"""The wire schemas of other providers' SDKs, in front of `litellm.completion`: pure functions, no I/O."""
