@@ -10,7 +10,7 @@ from flask import Flask
 from app import health, management, ratelimit
 from app.admission import Admission, known_keys
 from app.entrance import Entrance
-from app.issuing.office import Office
+from app.issuing.issuer import Issuer
 from app.settings.gateway import Gateway
 from app.stores.opened import open_stores
 
@@ -22,12 +22,12 @@ def init_app(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> Entran
     limits = ratelimit.init_app(app, stores.counters)
     is_degraded = health.AbsentSince(lambda: stores.counters.is_degraded)
     probes = [
-        health.Probe("keys", lambda: stores.desks.reach.away_since_s),
+        health.Probe("keys", lambda: stores.database.reach.away_since_s),
         health.Probe("counters", is_degraded, is_needed=gateway.refuses_on_limiter_failure),
     ]
     health.init_app(app, probes)
     if gateway.master_key is not None:
-        office = Office(stores.keys, stores.ring.is_own, stores.ring.own_aliases)
-        management.init_app(app, office, admission.require_master)
+        issuer = Issuer(stores.keys, stores.ring.is_own, stores.ring.own_aliases)
+        management.init_app(app, issuer, admission.require_master)
     gates = (admission.admit, limits.admit)
     return Entrance(admission, gates, (limits.announce,), lambda: stores.counters.is_degraded)

@@ -13,11 +13,11 @@ from typing import Any
 from app.errors import Refusal
 from app.issuing.answers import KeyRow
 from app.issuing.forms import DeleteForm, GenerateForm, KeyForm, ListQuery
-from app.issuing.office import Office
+from app.issuing.issuer import Issuer
 from app.issuing.reading import filled_in
-from app.stores.databases import store_url
-from app.stores.desks import Desks
 from app.stores.embedded import EmbeddedStore
+from app.stores.engines import store_url
+from app.stores.key_database import KeyDatabase
 from app.stores.keys import KeyStore
 
 PAGE = 100
@@ -49,8 +49,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Do what was asked and return the exit status: 1, with the reason on stderr, where it was not done."""
     try:
-        with _office(environ) as office:
-            _COMMANDS[options.keys_command](office, options)
+        with _issuer(environ) as issuer:
+            _COMMANDS[options.keys_command](issuer, options)
     except Refusal as refusal:
         cause = str(refusal.__cause__ or "").partition("\n")[0]
         print(" ".join(part for part in (refusal.message, cause) if part), file=sys.stderr)
@@ -62,44 +62,44 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def _office(environ: Mapping[str, str]) -> Iterator[Office]:
+def _issuer(environ: Mapping[str, str]) -> Iterator[Issuer]:
     url = store_url(environ)
     embedded = EmbeddedStore(Path(environ.get("DATA_DIR") or "var"))
-    desks = Desks(url, embedded.advance_generation)
+    database = KeyDatabase(url, embedded.advance_generation)
     try:
-        yield Office(KeyStore(desks))
+        yield Issuer(KeyStore(database))
     finally:
-        desks.close()
+        database.close()
         embedded.close()
 
 
-def _create(office: Office, options: argparse.Namespace) -> None:
+def _create(issuer: Issuer, options: argparse.Namespace) -> None:
     sent = {name: value for name, value in vars(options).items() if name in GenerateForm.model_fields}
-    issued = office.generate(
+    issued = issuer.generate(
         filled_in(GenerateForm, {name: value for name, value in sent.items() if value is not None})
     )
     print(f"key_id {issued.key_id}", file=sys.stderr)
     print(issued.key)
 
 
-def _list(office: Office, _options: argparse.Namespace) -> None:
-    rows = [COLUMNS, *(tuple(_cell(getattr(key, name)) for name in COLUMNS) for key in _all(office))]
+def _list(issuer: Issuer, _options: argparse.Namespace) -> None:
+    rows = [COLUMNS, *(tuple(_cell(getattr(key, name)) for name in COLUMNS) for key in _all(issuer))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _block(office: Office, options: argparse.Namespace) -> None:
-    _tell(office.block(filled_in(KeyForm, {"key": _reference(office, options.key)})), "is blocked")
+def _block(issuer: Issuer, options: argparse.Namespace) -> None:
+    _tell(issuer.block(filled_in(KeyForm, {"key": _reference(issuer, options.key)})), "is blocked")
 
 
-def _unblock(office: Office, options: argparse.Namespace) -> None:
-    _tell(office.unblock(filled_in(KeyForm, {"key": _reference(office, options.key)})), "is not blocked")
+def _unblock(issuer: Issuer, options: argparse.Namespace) -> None:
+    _tell(issuer.unblock(filled_in(KeyForm, {"key": _reference(issuer, options.key)})), "is not blocked")
 
 
-def _delete(office: Office, options: argparse.Namespace) -> None:
-    reference = _reference(office, options.key)
-    for deleted in office.delete(filled_in(DeleteForm, {"keys": [reference]})).deleted_keys:
+def _delete(issuer: Issuer, options: argparse.Namespace) -> None:
+    reference = _reference(issuer, options.key)
+    for deleted in issuer.delete(filled_in(DeleteForm, {"keys": [reference]})).deleted_keys:
         print(f"{deleted} is deleted")
 
 
@@ -112,17 +112,17 @@ _COMMANDS: dict[str, Any] = {
 }
 
 
-def _all(office: Office) -> Iterator[KeyRow]:
+def _all(issuer: Issuer) -> Iterator[KeyRow]:
     page, pages = 1, 1
     while page <= pages:
-        found = office.list(ListQuery(page=page, size=PAGE, return_full_object=True))
+        found = issuer.list(ListQuery(page=page, size=PAGE, return_full_object=True))
         yield from (key for key in found.keys if isinstance(key, KeyRow))
         page, pages = page + 1, found.total_pages
 
 
-def _reference(office: Office, named: str) -> str:
-    """Return what the office calls the key with this alias, or else what was named."""
-    found = office.list(filled_in(ListQuery, {"key_alias": named})).keys
+def _reference(issuer: Issuer, named: str) -> str:
+    """Return what the issuer calls the key with this alias, or else what was named."""
+    found = issuer.list(filled_in(ListQuery, {"key_alias": named})).keys
     return str(found[0]) if found else named
 
 

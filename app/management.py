@@ -10,7 +10,7 @@ from app import router
 from app.errors import RequestTooLarge
 from app.exchange import EXCHANGE, Exchange
 from app.issuing.answers import Answer
-from app.issuing.office import Office
+from app.issuing.issuer import Issuer
 from app.issuing.openapi import PAGES, Page, document
 from app.issuing.reading import json_form, query_form
 
@@ -18,11 +18,11 @@ MOST_BODY_BYTES = 256 * 1024
 DOCUMENT_PATH = "/openapi.json"
 
 
-def init_app(app: Flask, office: Office, require_master: Callable[[Exchange], object]) -> None:
+def init_app(app: Flask, issuer: Issuer, require_master: Callable[[Exchange], object]) -> None:
     """Serve the pages and the document; `require_master` raises for every exchange that has not the master key."""
     door = Blueprint("management", __name__)
     for page in PAGES:
-        _add(door, page.path, page.act, _view(page, getattr(office, page.act), require_master), _methods(page))
+        _add(door, page.path, page.act, _view(page, getattr(issuer, page.act), require_master), _methods(page))
     text = json.dumps(document(), indent=2)
     _add(door, DOCUMENT_PATH, "document", lambda: Response(text, mimetype="application/json"), ("GET", "HEAD"))
     app.register_blueprint(door)

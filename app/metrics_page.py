@@ -8,13 +8,13 @@ from flask import Blueprint, Flask, Response, request
 from app import router
 from app.exchange import EXCHANGE, Exchange
 from app.store_errors import StoreUnavailable
-from app.stores.lanes import Lane, LaneBusy, LaneStuck
+from app.stores.native_thread import NativeThread, ThreadBusy, ThreadStuck
 
 PATH = "/metrics"
 METHODS = ("GET", "HEAD")
 
 # Prometheus waits for 10 s, unless it is told otherwise.
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 class Exposition(Protocol):
@@ -28,15 +28,15 @@ def init_app(app: Flask, exposition: Exposition, require_master: Callable[[Excha
     """Serve the page; `require_master` raises for who may not see it, and is None where everybody may."""
     door = Blueprint("metrics", __name__)
     # Adding up takes longer the more there is, and other exchanges go on meanwhile.
-    lane = Lane()
+    thread = NativeThread()
 
     def metrics() -> Response:
         if require_master is not None:
             require_master(request.environ[EXCHANGE])
         accept = request.headers.get("Accept", "")
         try:
-            text, media_type = lane.run(lambda: exposition.told(accept), PATIENCE_S)
-        except (LaneBusy, LaneStuck) as late:
+            text, media_type = thread.run(lambda: exposition.told(accept), TIMEOUT_S)
+        except (ThreadBusy, ThreadStuck) as late:
             raise StoreUnavailable("The metrics could not be added up in time; try again.") from late
         return Response(text, content_type=media_type, headers={"Cache-Control": "no-store"})
 

@@ -32,7 +32,7 @@ LATE = {
     ("app.__main__", "app.keys_command"),
     ("app.factory", "app.keyed"),
     ("app.settings.urls", "idna"),
-    ("app.stores.databases", "app.stores"),
+    ("app.stores.engines", "app.stores"),
 }
 
 LEVELS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -6,9 +6,9 @@ import pytest
 
 from app import keys_command
 from app.principal import digest_of
-from app.stores.databases import store_url
-from app.stores.desks import Desks
 from app.stores.embedded import EmbeddedStore
+from app.stores.engines import store_url
+from app.stores.key_database import KeyDatabase
 from app.stores.keys import KeyStore
 from tests.kit.gateway import free_port
 
@@ -50,11 +50,11 @@ def stored(environ):
     """Read the key that the store has for a secret."""
 
     def read(secret):
-        desks = Desks(store_url(environ), lambda: None)
+        database = KeyDatabase(store_url(environ), lambda: None)
         try:
-            return KeyStore(desks).find(digest_of(secret))
+            return KeyStore(database).find(digest_of(secret))
         finally:
-            desks.close()
+            database.close()
 
     return read
 

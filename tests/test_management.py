@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import management
-from app.issuing.office import Office
+from app.issuing.issuer import Issuer
 from app.issuing.openapi import PAGES
 from app.principal import Principal, digest_of
 from tests.issuing.house import MASTER, NOW_S, House
@@ -71,9 +71,9 @@ def test_a_new_key_is_told_once_in_litellms_shape(house):
 
 
 def test_keys_are_random_where_nobody_chooses_them(house):
-    office = Office(house.store)
+    issuer = Issuer(house.store)
 
-    keys = {office.generate(management.json_form(page.form, b"")).key for page in PAGES[:1] for _ in range(3)}
+    keys = {issuer.generate(management.json_form(page.form, b"")).key for page in PAGES[:1] for _ in range(3)}
 
     assert len(keys) == 3
     assert {key[:3] for key in keys} == {"sk-"}

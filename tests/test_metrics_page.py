@@ -10,7 +10,7 @@ from app import ledger, metrics_page, refusals, router
 from app.admission import Admission, FileKeys
 from app.principal import Principal, digest_of
 from app.settings.gateway import GatewayKey
-from app.stores.lanes import LaneBusy
+from app.stores.native_thread import ThreadBusy
 from tests.values import a_gateway
 
 MASTER, KEY = "canary-master", "canary-key"
@@ -112,10 +112,10 @@ def test_adding_up_does_not_hold_up_the_event_loop(page, told):
 
 
 def test_a_scrape_that_takes_too_long_is_told_to_come_again(page, monkeypatch):
-    def run(lane, work, patience_s):
-        raise LaneBusy
+    def run(thread, work, timeout_s):
+        raise ThreadBusy
 
-    monkeypatch.setattr(metrics_page.Lane, "run", run)
+    monkeypatch.setattr(metrics_page.NativeThread, "run", run)
 
     answer = page().get("/metrics", headers=bearer(MASTER))
 

@@ -27,7 +27,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: what it takes and gives; `act` names the method of the office."""
+    """One page: what it takes and gives; `act` names the method of the issuer."""
 
     path: str
     act: str

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import GatewayError
 from app.principal import digest_of
-from app.stores.desks import Desks
+from app.stores.key_database import KeyDatabase
 from app.stores.schema import KEYS, StoredKey, stored_key
 
 T = TypeVar("T")
@@ -33,16 +33,18 @@ class KeyStore:
     A `reference` names a key: the secret, its digest, or its key_id. No secret looks like the other two.
     """
 
-    def __init__(self, desks: Desks) -> None:
-        self._desks = desks
+    def __init__(self, database: KeyDatabase) -> None:
+        self._database = database
 
     def check(self) -> None:
         """Return when the store answers (readiness asks)."""
-        self._desks.asked(self._desks.gate, lambda connection: connection.execute(text("SELECT 1")))
+        self._database.asked(self._database.look_ups, lambda connection: connection.execute(text("SELECT 1")))
 
     def find(self, digest: str) -> StoredKey | None:
         """Return the key with this digest, for a client that presents it."""
-        return self._desks.asked(self._desks.gate, lambda connection: _one(connection, KEYS.c.digest == digest))
+        return self._database.asked(
+            self._database.look_ups, lambda connection: _one(connection, KEYS.c.digest == digest)
+        )
 
     def renew(self, digests: Collection[str]) -> dict[str, StoredKey]:
         """Return those of these keys that still exist, by digest; for some hundred at a time."""
@@ -51,11 +53,11 @@ class KeyStore:
         def look(connection: Connection) -> dict[str, StoredKey]:
             return {row["digest"]: stored_key(row) for row in connection.execute(wanted).mappings()}
 
-        return self._desks.asked(self._desks.renewals, look)
+        return self._database.asked(self._database.renewals, look)
 
     def read(self, reference: str) -> StoredKey | None:
         """Return the key that the operator means."""
-        return self._desks.surveyed(lambda connection: _one(connection, _named(reference)))
+        return self._database.listed(lambda connection: _one(connection, _named(reference)))
 
     def page(
         self, offset: int, size: int, *, key_alias: str | None = None, reference: str | None = None
@@ -70,7 +72,7 @@ class KeyStore:
             found = connection.execute(rows.offset(offset).limit(size)).mappings()
             return [stored_key(row) for row in found], total or 0
 
-        return self._desks.surveyed(look)
+        return self._database.listed(look)
 
     def add(self, key: StoredKey) -> None:
         """Store a new key. Raises Taken when its alias, or the key itself, exists."""
@@ -102,7 +104,7 @@ class KeyStore:
 
     def _written(self, work: Callable[[Connection], T]) -> T:
         try:
-            return self._desks.written(work)
+            return self._database.written(work)
         except IntegrityError as fault:
             raise Taken("key_alias" if "key_alias" in str(fault.orig) else "key") from None
 

@@ -10,9 +10,9 @@ from app.settings import environment
 from app.settings.gateway import Gateway
 from app.store_errors import StoreUnavailable
 from app.stores.counters import Counters
-from app.stores.databases import store_url
-from app.stores.desks import Desks
 from app.stores.embedded import EmbeddedStore
+from app.stores.engines import store_url
+from app.stores.key_database import KeyDatabase
 from app.stores.keyring import KeyRing
 from app.stores.keys import KeyStore
 
@@ -26,7 +26,7 @@ class Stores:
     """What a worker needs to know keys, to issue them and to keep them to their limits."""
 
     embedded: EmbeddedStore
-    desks: Desks
+    database: KeyDatabase
     keys: KeyStore
     ring: KeyRing
     counters: Counters
@@ -38,13 +38,13 @@ def open_stores(gateway: Gateway, environ: Mapping[str, str]) -> Stores:
     A key store that is away is logged and asked again; it does not keep the gateway from starting.
     """
     embedded = EmbeddedStore(environment.data_dir(environ))
-    desks = Desks(store_url(environ), embedded.advance_generation)
-    desks.open()
-    keys = KeyStore(desks)
+    database = KeyDatabase(store_url(environ), embedded.advance_generation)
+    database.open()
+    keys = KeyStore(database)
     ring = KeyRing([key.principal for key in gateway.keys], gateway.master_key, keys, embedded)
     gevent.spawn(_keep_fresh, ring)
     counters = Counters(embedded, environ.get("REDIS_URL") or None, gateway.refuses_on_limiter_failure)
-    return Stores(embedded, desks, keys, ring, counters)
+    return Stores(embedded, database, keys, ring, counters)
 
 
 def _keep_fresh(ring: KeyRing) -> None:

@@ -9,10 +9,10 @@ from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.retry import Retry
 
-from app.stores.redis_line import RedisLine
+from app.stores.batched_script import BatchedScript
 from app.stores.windows import WINDOW_S, Standing
 
-# For each wait within a call, should `Patience` not end it before.
+# For each wait within a call, should `Deadline` not end it before.
 WAIT_S = 1.0
 # The probe's window of one second refuses nobody.
 UNLIMITED = 1_000_000_000
@@ -51,13 +51,13 @@ class RedisWindows(RedisStorage):
             protocol=2, driver_info=None,  # Fewer words before the first question.
         )  # fmt: skip
         super().__init__("redis://", connection_pool=pool, key_prefix="TOLLHOUSE")
-        self._line = RedisLine(self.storage, ACQUIRE)
+        self._acquiring = BatchedScript(self.storage, ACQUIRE)
 
     def acquire(self, name: str, limit: int, window_s: int = WINDOW_S, amount: int = 1) -> Standing:
         """Admit and count `amount` requests at once, or refuse and count nothing."""
         if amount > limit:
             return Standing(False, limit, 0, float(window_s))
-        is_admitted, remaining, reset_s = self._line.ask(self.prefixed_key(name), limit, window_s, amount)
+        is_admitted, remaining, reset_s = self._acquiring.ask(self.prefixed_key(name), limit, window_s, amount)
         return Standing(bool(is_admitted), limit, remaining, float(reset_s))
 
     def probe(self) -> None:
@@ -65,7 +65,7 @@ class RedisWindows(RedisStorage):
 
         Patiently: no client waits for it, and the first words on a connection take longer.
         """
-        self._line.ask(self.prefixed_key("probe"), UNLIMITED, 1, 1, ticks=PROBE_TICKS)
+        self._acquiring.ask(self.prefixed_key("probe"), UNLIMITED, 1, 1, ticks=PROBE_TICKS)
 
     def close(self) -> None:
         self.storage.connection_pool.disconnect()

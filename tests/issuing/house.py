@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from app import ledger, management, refusals, router
 from app.admission import Admission
-from app.issuing.office import Office
+from app.issuing.issuer import Issuer
 from app.principal import Principal, digest_of
-from app.stores.databases import store_url
-from app.stores.desks import Desks
 from app.stores.embedded import EmbeddedStore
+from app.stores.engines import store_url
+from app.stores.key_database import KeyDatabase
 from app.stores.keyring import KeyRing
 from app.stores.keys import KeyStore
 from tests.values import ask
@@ -28,9 +28,9 @@ class House:
     def __init__(self, folder):
         self.embedded = EmbeddedStore(folder)
         self.url = store_url({"DATA_DIR": str(folder)})
-        self.desks = Desks(self.url, self.embedded.advance_generation)
-        self.desks.open()
-        self.store = KeyStore(self.desks)
+        self.database = KeyDatabase(self.url, self.embedded.advance_generation)
+        self.database.open()
+        self.store = KeyStore(self.database)
         self.ring = self.a_ring()
         own = self.a_ring()
         numbers = itertools.count()
@@ -38,10 +38,10 @@ class House:
         ledger.init_app(self.app)
         refusals.init_app(self.app)
         router.init_app(self.app)
-        office = Office(
+        issuer = Issuer(
             self.store, own.is_own, own.own_aliases, lambda: NOW_S, lambda: f"sk-issued-{next(numbers):04d}-abcdefgh"
         )
-        management.init_app(self.app, office, Admission(own, now=lambda: NOW_S).require_master)
+        management.init_app(self.app, issuer, Admission(own, now=lambda: NOW_S).require_master)
         self.client = self.app.test_client()
 
     def a_ring(self):
@@ -63,5 +63,5 @@ class House:
         return self.store.page(0, 1)[1]
 
     def close(self):
-        self.desks.close()
+        self.database.close()
         self.embedded.close()

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import URL
 
-from app.stores.databases import store_url
+from app.stores.engines import store_url
 from tests.kit.postgres import Postgres, programs
 
 _numbers = itertools.count()

@@ -7,20 +7,20 @@ import sqlite3
 import subprocess
 import sys
 
-from app.stores.desks import Desks
+from app.stores.key_database import KeyDatabase
 
 KILLS = 200
 # Forks a writer for each line it reads, so that all that is slow is imported once; answers with its pid.
 NURSERY = """
 import os, sys
 import app.stores.keys, app.stores.migrations.upgrade
-from app.stores.databases import store_url
-from app.stores.desks import Desks
+from app.stores.engines import store_url
+from app.stores.key_database import KeyDatabase
 from tests.stores.key_values import a_key
 
 def write(name):
-    desks = Desks(store_url({"DATABASE_URL": sys.argv[1]}), lambda: None)
-    store = app.stores.keys.KeyStore(desks)
+    database = KeyDatabase(store_url({"DATABASE_URL": sys.argv[1]}), lambda: None)
+    store = app.stores.keys.KeyStore(database)
     for number in range(1000):
         secret = f"{name}-{number}"
         store.add(a_key(secret, key_alias=secret, metadata={"long": "x" * 3000}))
@@ -38,9 +38,9 @@ for line in sys.stdin:
 
 def test_a_kill_in_200_writes_leaves_no_half_key(sqlite_url):
     """AK-14, G16."""
-    desks = Desks(sqlite_url, lambda: None)
-    desks.open()
-    desks.close()
+    database = KeyDatabase(sqlite_url, lambda: None)
+    database.open()
+    database.close()
     chance, told = random.Random(16), []
     command = [sys.executable, "-c", NURSERY, f"sqlite:///{sqlite_url.database}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as nursery:

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from app.principal import Principal, digest_of
 from app.store_errors import StoreUnavailable
-from app.stores.desks import Desks
+from app.stores.key_database import KeyDatabase
 from app.stores.keyring import MOST_RENEWED, MOST_UNKNOWN, KeyRing
 from app.stores.keys import KeyStore
 from tests.stores.key_values import Clock, Generations, a_key
@@ -328,20 +328,20 @@ def test_the_keys_of_the_file_are_known_as_such(ring):
 
 
 @pytest.fixture
-def office_store(postgres_url, generations, clock):
-    desks = Desks(postgres_url, generations.advance, clock)
-    desks.open()
-    yield KeyStore(desks)
-    desks.close()
+def real_store(postgres_url, generations, clock):
+    database = KeyDatabase(postgres_url, generations.advance, clock)
+    database.open()
+    yield KeyStore(database)
+    database.close()
 
 
-def test_a_real_database_may_be_away_for_300_s(stopped_postgres, office_store, generations, clock):
+def test_a_real_database_may_be_away_for_300_s(stopped_postgres, real_store, generations, clock):
     """AK-11, G15, with PostgreSQL ended at once and started again."""
-    ring = KeyRing([FILE_KEY], None, office_store, generations, clock)
+    ring = KeyRing([FILE_KEY], None, real_store, generations, clock)
     for name in ("one", "two", "three"):
-        office_store.add(a_key(f"sk-{name}", key_alias=name))
+        real_store.add(a_key(f"sk-{name}", key_alias=name))
     assert [alias(ring, f"sk-{name}") for name in ("one", "two")] == ["one", "two"]
-    office_store.change("sk-two", {"blocked": True})
+    real_store.change("sk-two", {"blocked": True})
     ring.renew()
     stopped_postgres.stop()
 
@@ -354,7 +354,7 @@ def test_a_real_database_may_be_away_for_300_s(stopped_postgres, office_store, g
             with pytest.raises(StoreUnavailable):
                 ring.resolve(unknown)
         with pytest.raises(StoreUnavailable):
-            office_store.change("sk-one", {"blocked": True})
+            real_store.change("sk-one", {"blocked": True})
     clock.advance(4)
     with pytest.raises(StoreUnavailable):
         ring.resolve("sk-one")

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from app.principal import Principal, digest_of
-from app.stores.databases import opened
-from app.stores.desks import Desks
+from app.stores.engines import opened
+from app.stores.key_database import KeyDatabase
 from app.stores.keys import KeyStore, Taken
 from tests.stores.key_values import Generations, a_key
 
@@ -29,10 +29,10 @@ def generations():
 
 @pytest.fixture
 def store(url, generations):
-    desks = Desks(url, generations.advance)
-    desks.open()
-    yield KeyStore(desks)
-    desks.close()
+    database = KeyDatabase(url, generations.advance)
+    database.open()
+    yield KeyStore(database)
+    database.close()
 
 
 @pytest.mark.parametrize("facts", [pytest.param({}, id="nothing but the key"), pytest.param(FULL, id="everything")])
@@ -168,19 +168,19 @@ def test_the_newest_come_first_a_page_at_a_time(store):
 
 def test_each_change_is_told_once_it_can_be_read(url):
     seen = []
-    other = opened(url, writes=False, patience_s=1)
+    other = opened(url, writes=False, timeout_s=1)
 
     def look():
         with other.connect() as connection:
             seen.append(connection.scalar(text("SELECT count(*) FROM gateway_keys")))
 
-    desks = Desks(url, look)
-    desks.open()
-    store = KeyStore(desks)
+    database = KeyDatabase(url, look)
+    database.open()
+    store = KeyStore(database)
 
     store.add(a_key())
     store.delete(["sk-secret"])
-    desks.close()
+    database.close()
     other.dispose()
 
     assert seen == [1, 0]
@@ -197,12 +197,12 @@ def test_a_change_that_was_refused_is_told_to_nobody(store, generations):
 
 def test_the_secret_is_in_no_file(sqlite_url):
     """AK-04: a dump of the database opens nothing."""
-    desks = Desks(sqlite_url, lambda: None)
-    desks.open()
-    KeyStore(desks).add(a_key("sk-a-secret-to-be-found", key_alias="found"))
+    database = KeyDatabase(sqlite_url, lambda: None)
+    database.open()
+    KeyStore(database).add(a_key("sk-a-secret-to-be-found", key_alias="found"))
 
     octets = b"".join(path.read_bytes() for path in Path(sqlite_url.database).parent.iterdir())
-    desks.close()
+    database.close()
 
     assert b"found" in octets
     assert b"sk-a-secret-to-be-found" not in octets

@@ -7,7 +7,7 @@ from gevent.event import AsyncResult
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from app.stores.patience import Patience
+from app.stores.deadline import Deadline
 
 # 80 ms, for what a client waits for.
 TICKS = 8
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
     answer: AsyncResult
 
 
-class RedisLine:
+class BatchedScript:
     """Runs one script for many callers, as many in one round trip as have asked since the last.
 
     So a crowd needs neither a crowd of connections nor a turn of the loop for each.
@@ -35,7 +35,7 @@ class RedisLine:
         self._is_speaking = False
 
     def ask(self, key: str, *arguments: int, ticks: int = TICKS) -> Any:
-        """Return what the script returns; waits no longer than so many ticks of a `Patience`.
+        """Return what the script returns; waits no longer than so many ticks of a `Deadline`.
 
         Raises redis.RedisError, OSError or ValueError when it did not run, or may not have.
         """
@@ -51,7 +51,7 @@ class RedisLine:
             batch, self._asked = self._asked, []
             replies: list[Any]
             try:
-                with Patience(max(asked.ticks for asked in batch)):
+                with Deadline(max(asked.ticks for asked in batch)):
                     replies = self._run(batch)
             except Exception as fault:  # Whatever it is, the callers raise it, all that wait now.
                 batch, self._asked = batch + self._asked, []

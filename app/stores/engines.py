@@ -54,14 +54,14 @@ def store_url(environ: Mapping[str, str]) -> URL:
     return url.set(drivername=driver)
 
 
-def opened(url: URL, *, writes: bool, patience_s: float) -> Engine:
+def opened(url: URL, *, writes: bool, timeout_s: float) -> Engine:
     """Return an engine with one connection, made when first used.
 
-    `patience_s` is how long it waits for another's lock. An engine that does not write keeps no transaction
+    `timeout_s` is how long it waits for another's lock. An engine that does not write keeps no transaction
     open, so that it never holds up one that does.
     """
     is_sqlite = url.get_backend_name() == SQLITE
-    connect_args: dict[str, Any] = {"timeout": patience_s, "check_same_thread": False} if is_sqlite else {**_NETWORK}
+    connect_args: dict[str, Any] = {"timeout": timeout_s, "check_same_thread": False} if is_sqlite else {**_NETWORK}
     options: dict[str, Any] = {} if writes else {"isolation_level": "AUTOCOMMIT"}
     engine = create_engine(
         url,
@@ -79,7 +79,7 @@ def opened(url: URL, *, writes: bool, patience_s: float) -> Engine:
         if writes:
             event.listen(engine, "begin", _begin_sqlite)
     else:
-        event.listen(engine, "connect", _bound_statements(patience_s))
+        event.listen(engine, "connect", _bound_statements(timeout_s))
     return engine
 
 
@@ -142,9 +142,9 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _bound_statements(patience_s: float) -> Any:
+def _bound_statements(timeout_s: float) -> Any:
     def bound(connection: Any, _record: Any) -> None:
-        connection.execute(f"SET statement_timeout = {int(patience_s * 1000)}")
+        connection.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
         connection.commit()
 
     return bound

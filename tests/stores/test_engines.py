@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from app.stores.databases import bring_up_to_date, opened, store_url
+from app.stores.engines import bring_up_to_date, opened, store_url
 from app.stores.migrations.upgrade import SCRIPTS
 from app.stores.schema import METADATA, REVISION
 
@@ -22,9 +22,9 @@ STARTER = """
 import sys
 from sqlalchemy import make_url
 import app.stores.migrations.upgrade
-from app.stores.databases import bring_up_to_date, opened
+from app.stores.engines import bring_up_to_date, opened
 
-engine = opened(make_url(sys.argv[1]), writes=True, patience_s=20)
+engine = opened(make_url(sys.argv[1]), writes=True, timeout_s=20)
 print("here", flush=True)
 sys.stdin.readline()
 bring_up_to_date(engine)
@@ -33,7 +33,7 @@ bring_up_to_date(engine)
 
 @pytest.fixture
 def engine(url):
-    engine = opened(url, writes=True, patience_s=5)
+    engine = opened(url, writes=True, timeout_s=5)
     yield engine
     engine.dispose()
 
@@ -93,7 +93,7 @@ def test_workers_that_start_at_once_make_the_tables_once(url):
     said = [starter.communicate(timeout=30)[1] for starter in starters]
 
     assert (said, [starter.returncode for starter in starters]) == ([""] * STARTS, [0] * STARTS)
-    engine = opened(url, writes=False, patience_s=1)
+    engine = opened(url, writes=False, timeout_s=1)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [REVISION]
     engine.dispose()
@@ -133,7 +133,7 @@ def test_a_step_that_fails_leaves_nothing_behind(engine):
 
 
 def test_the_file_is_its_owners_alone(sqlite_url):
-    engine = opened(sqlite_url, writes=True, patience_s=1)
+    engine = opened(sqlite_url, writes=True, timeout_s=1)
     bring_up_to_date(engine)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE more (x INTEGER)"))
@@ -148,7 +148,7 @@ def test_the_file_is_its_owners_alone(sqlite_url):
 
 def test_commits_survive_a_power_cut(sqlite_url):
     """WAL with synchronous = FULL (2): sqlite.org/pragma.html."""
-    engine = opened(sqlite_url, writes=True, patience_s=1)
+    engine = opened(sqlite_url, writes=True, timeout_s=1)
     bring_up_to_date(engine)
 
     with engine.connect() as connection:

@@ -12,15 +12,15 @@ T = TypeVar("T")
 STEPS = 10
 
 
-class LaneBusy(Exception):
+class ThreadBusy(Exception):
     """What was to be done was not begun in time."""
 
 
-class LaneStuck(Exception):
+class ThreadStuck(Exception):
     """What was to be done was begun and did not end in time; it may end later."""
 
 
-class Lane:
+class NativeThread:
     """Does one piece of work at a time, in the order of asking; make it in the thread that asks.
 
     A greenlet that has given up before its turn leaves nothing behind that would be done later.
@@ -30,21 +30,21 @@ class Lane:
         self._pool = ThreadPool(1)
         self._turn = Semaphore(1)
 
-    def run(self, work: Callable[[], T], patience_s: float) -> T:
-        """Return what `work` returns, or raise what it raises; raises LaneBusy or LaneStuck when it takes too long.
+    def run(self, work: Callable[[], T], timeout_s: float) -> T:
+        """Return what `work` returns, or raise what it raises; raises ThreadBusy or ThreadStuck when it takes too long.
 
-        Patience is counted in steps: where this process gets no time itself each step takes longer, and what is
+        The time is counted in steps: where this process gets no time itself each step takes longer, and what is
         waited for is not taken for dead.
         """
         results: list[T] = []
-        steps, step_s = iter(range(STEPS)), patience_s / STEPS
+        steps, step_s = iter(range(STEPS)), timeout_s / STEPS
         if not any(self._turn.acquire(timeout=step_s) for _ in steps):
-            raise LaneBusy(f"no turn within {patience_s:g} s")
+            raise ThreadBusy(f"no turn within {timeout_s:g} s")
         ended = self._pool.spawn(_fault_of, lambda: results.append(work()))
         # The turn ends with the work, whoever still waits for it.
         ended.rawlink(lambda _: self._turn.release())
         if not any(_is_ready(ended, step_s) for _ in steps):
-            raise LaneStuck(f"no answer within {patience_s:g} s")
+            raise ThreadStuck(f"no answer within {timeout_s:g} s")
         fault = ended.get()
         if fault is not None:
             raise fault

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.store_errors import StoreUnavailable
-from app.stores.databases import POSTGRESQL, SQLITE, bring_up_to_date, opened
-from app.stores.lanes import Lane, LaneBusy, LaneStuck
+from app.stores.engines import POSTGRESQL, SQLITE, bring_up_to_date, opened
+from app.stores.native_thread import NativeThread, ThreadBusy, ThreadStuck
 from app.stores.reach import Reach
 
 T = TypeVar("T")
@@ -24,18 +24,18 @@ START_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ThreadedEngine:
     """A connection, the thread that uses it, and the time its callers have."""
 
     engine: Engine
-    lane: Lane
-    patience_s: float
+    thread: NativeThread
+    timeout_s: float
 
 
-class Desks:
+class KeyDatabase:
     """Where work for the database is handed in; every call ends in time, with StoreUnavailable if need be.
 
-    Look-ups of unknown keys (gate) cannot hold up the renewal of known ones, and neither waits behind
+    Look-ups of unknown keys cannot hold up the renewal of known ones, and neither waits behind
     management, whose lists can still be read while its writes wait for a lock. A connection is made when it is
     first used. Make this in the worker, after the fork.
     """
@@ -45,10 +45,10 @@ class Desks:
     ) -> None:
         """`after_write` is called in another thread when a change is committed, even when nobody waits any more."""
         look_up_s = LOOK_UP_S[url.get_backend_name()]
-        self._office = Desk(opened(url, writes=True, patience_s=WRITE_S / 2), Lane(), WRITE_S)
-        self._reading_room = Desk(opened(url, writes=False, patience_s=WRITE_S / 2), Lane(), WRITE_S)
-        self.gate = Desk(opened(url, writes=False, patience_s=look_up_s / 2), Lane(), look_up_s)
-        self.renewals = Desk(opened(url, writes=False, patience_s=look_up_s / 2), Lane(), look_up_s)
+        self._writer = ThreadedEngine(opened(url, writes=True, timeout_s=WRITE_S / 2), NativeThread(), WRITE_S)
+        self._reader = ThreadedEngine(opened(url, writes=False, timeout_s=WRITE_S / 2), NativeThread(), WRITE_S)
+        self.look_ups = ThreadedEngine(opened(url, writes=False, timeout_s=look_up_s / 2), NativeThread(), look_up_s)
+        self.renewals = ThreadedEngine(opened(url, writes=False, timeout_s=look_up_s / 2), NativeThread(), look_up_s)
         self._after_write = after_write
         self._is_up_to_date = False
         self.reach = Reach("key store", clock)
@@ -56,28 +56,30 @@ class Desks:
     def open(self) -> None:
         """Bring the tables up to date. A store that is away is logged; the first call that reaches it does it then."""
         try:
-            self.asked(replace(self.gate, patience_s=START_S), lambda connection: connection.execute(text("SELECT 1")))
+            self.asked(
+                replace(self.look_ups, timeout_s=START_S), lambda connection: connection.execute(text("SELECT 1"))
+            )
         except StoreUnavailable:
             return
 
     def close(self) -> None:
         """End the connections and the threads."""
-        for desk in (self._office, self._reading_room, self.gate, self.renewals):
-            desk.lane.close()
-            desk.engine.dispose()
+        for threaded in (self._writer, self._reader, self.look_ups, self.renewals):
+            threaded.thread.close()
+            threaded.engine.dispose()
 
-    def asked(self, desk: Desk, look: Callable[[Connection], T]) -> T:
-        """Return what `look` finds at the gate or among the renewals.
+    def asked(self, threaded: ThreadedEngine, look: Callable[[Connection], T]) -> T:
+        """Return what `look` finds in the look-ups or among the renewals.
 
         While the store is away only one caller a second waits for it.
         """
         if not self.reach.may_ask():
             raise StoreUnavailable
         try:
-            self._bring_up_to_date(desk.patience_s)
-            found = _run(desk, lambda: _looked(desk.engine, look))
+            self._bring_up_to_date(threaded.timeout_s)
+            found = _run(threaded, lambda: _looked(threaded.engine, look))
         except StoreUnavailable as refusal:
-            if not isinstance(refusal.__cause__, LaneBusy):
+            if not isinstance(refusal.__cause__, ThreadBusy):
                 self.reach.failed(_reason(refusal.__cause__))
             raise
         self.reach.answered()
@@ -90,36 +92,43 @@ class Desks:
         """
 
         def write() -> T:
-            with self._office.engine.begin() as connection:
+            with self._writer.engine.begin() as connection:
                 result = work(connection)
             self._after_write()
             return result
 
-        self._bring_up_to_date(self._office.patience_s)
-        return _run(self._office, write)
+        self._bring_up_to_date(self._writer.timeout_s)
+        return _run(self._writer, write)
 
-    def surveyed(self, look: Callable[[Connection], T]) -> T:
+    def listed(self, look: Callable[[Connection], T]) -> T:
         """Return what `look` finds, for management: lists may be long."""
-        self._bring_up_to_date(self._office.patience_s)
-        return _run(self._reading_room, lambda: _looked(self._reading_room.engine, look))
+        self._bring_up_to_date(self._writer.timeout_s)
+        return _run(self._reader, lambda: _looked(self._reader.engine, look))
 
-    def _bring_up_to_date(self, patience_s: float) -> None:
+    def _bring_up_to_date(self, timeout_s: float) -> None:
         def bring() -> None:
-            bring_up_to_date(self._office.engine)
+            bring_up_to_date(self._writer.engine)
             self._is_up_to_date = True
 
         if not self._is_up_to_date:
-            _run(replace(self._office, patience_s=patience_s), bring)
+            _run(replace(self._writer, timeout_s=timeout_s), bring)
 
 
-def _run(desk: Desk, work: Callable[[], T]) -> T:
-    """Do the work in the desk's thread; what the database's absence raises becomes StoreUnavailable."""
+def _run(threaded: ThreadedEngine, work: Callable[[], T]) -> T:
+    """Do the work in its thread; what the database's absence raises becomes StoreUnavailable."""
     try:
-        return desk.lane.run(work, desk.patience_s)
+        return threaded.thread.run(work, threaded.timeout_s)
     except (IntegrityError, DataError, ProgrammingError):
         raise
     # The driver's own errors: those of the statements that set a connection up come as they are.
-    except (DBAPIError, desk.engine.dialect.loaded_dbapi.Error, PoolTimeout, OSError, LaneBusy, LaneStuck) as fault:
+    except (
+        DBAPIError,
+        threaded.engine.dialect.loaded_dbapi.Error,
+        PoolTimeout,
+        OSError,
+        ThreadBusy,
+        ThreadStuck,
+    ) as fault:
         raise StoreUnavailable from fault
 
 

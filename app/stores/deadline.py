@@ -7,7 +7,7 @@ from redis.exceptions import TimeoutError
 TICK_S = 0.01
 
 
-class Patience:
+class Deadline:
     """Raises redis.TimeoutError in a with statement that takes so many turns of the loop, TICK_S apart.
 
     A plain time-out ends a wait whose answer is there, when the worker was busy with other requests and looks

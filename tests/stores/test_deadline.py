@@ -7,7 +7,7 @@ import pytest
 from gevent.event import Event
 from redis.exceptions import TimeoutError
 
-from app.stores.patience import TICK_S, Patience
+from app.stores.deadline import TICK_S, Deadline
 
 
 def be_busy(seconds):
@@ -18,7 +18,7 @@ def be_busy(seconds):
 
 
 def test_a_wait_without_an_answer_ends():
-    with pytest.raises(TimeoutError, match=r"no answer within 0\.03 s"), Patience(3):
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.03 s"), Deadline(3):
         Event().wait()
 
 
@@ -31,13 +31,13 @@ def test_an_answer_that_comes_while_the_worker_is_busy_is_not_missed():
             gevent.sleep(0)
         answer.set()
 
-    with Patience(8):
+    with Deadline(8):
         gevent.spawn(compute_and_answer)
         assert answer.wait()
 
 
 def test_an_answer_in_time_leaves_no_timer_behind():
-    with Patience(1):
+    with Deadline(1):
         gevent.sleep(0)
 
     gevent.sleep(3 * TICK_S)

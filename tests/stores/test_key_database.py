@@ -10,8 +10,8 @@ import gevent
 import pytest
 
 from app.store_errors import StoreUnavailable
-from app.stores.databases import POSTGRESQL, store_url
-from app.stores.desks import LOOK_UP_S, Desks
+from app.stores.engines import POSTGRESQL, store_url
+from app.stores.key_database import LOOK_UP_S, KeyDatabase
 from app.stores.keys import KeyStore
 from tests.kit.gateway import free_port
 from tests.stores.key_values import Clock, a_key
@@ -35,17 +35,17 @@ def clock():
 
 
 @pytest.fixture
-def opened_desks(clock):
+def opened_database(clock):
     opened = []
 
-    def open_desks(url):
-        opened.append(Desks(url, lambda: None, clock))
+    def open_database(url):
+        opened.append(KeyDatabase(url, lambda: None, clock))
         opened[-1].open()
         return opened[-1]
 
-    yield open_desks
-    for desks in opened:
-        desks.close()
+    yield open_database
+    for database in opened:
+        database.close()
 
 
 def is_refused_in_time(call, *arguments):
@@ -59,11 +59,11 @@ def test_a_client_with_an_unknown_key_waits_less_than_100_ms():
     assert LOOK_UP_S[POSTGRESQL] < 0.1
 
 
-def test_a_locked_file_is_read_and_not_written(opened_desks, sqlite_url, monkeypatch):
+def test_a_locked_file_is_read_and_not_written(opened_database, sqlite_url, monkeypatch):
     """AK-10, with the lock of another process."""
-    monkeypatch.setattr("app.stores.desks.WRITE_S", 0.2)
-    desks = opened_desks(sqlite_url)
-    store = KeyStore(desks)
+    monkeypatch.setattr("app.stores.key_database.WRITE_S", 0.2)
+    database = opened_database(sqlite_url)
+    store = KeyStore(database)
     store.add(a_key("sk-one"))
     command = [sys.executable, "-c", HOLDER, sqlite_url.database]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -74,15 +74,15 @@ def test_a_locked_file_is_read_and_not_written(opened_desks, sqlite_url, monkeyp
         assert store.find(a_key("sk-one").digest) == a_key("sk-one")
         assert store.renew([a_key("sk-one").digest]) != {}
         assert store.page(0, 10) == ([a_key("sk-one")], 1)
-        assert desks.reach.away_since_s is None
+        assert database.reach.away_since_s is None
 
     store.add(a_key("sk-two"))
     assert store.page(0, 10)[1] == 2
 
 
-def test_a_writer_does_not_hold_up_the_event_loop(opened_desks, sqlite_url):
+def test_a_writer_does_not_hold_up_the_event_loop(opened_database, sqlite_url):
     """The look-ups and all else go on while a write waits for the lock."""
-    store = KeyStore(opened_desks(sqlite_url))
+    store = KeyStore(opened_database(sqlite_url))
     store.add(a_key("sk-one"))
     holder = sqlite3.connect(sqlite_url.database, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -98,23 +98,23 @@ def test_a_writer_does_not_hold_up_the_event_loop(opened_desks, sqlite_url):
     assert store.find(a_key("sk-two").digest) is not None
 
 
-def test_a_file_that_is_none_is_a_store_that_is_away(opened_desks, tmp_path):
+def test_a_file_that_is_none_is_a_store_that_is_away(opened_database, tmp_path):
     path = tmp_path / "keys.sqlite3"
     path.write_bytes(b"no database " * 1000)
 
-    desks = opened_desks(store_url({"DATABASE_URL": f"sqlite:///{path}"}))
+    database = opened_database(store_url({"DATABASE_URL": f"sqlite:///{path}"}))
 
-    assert is_refused_in_time(KeyStore(desks).find, "0" * 64)
-    assert is_refused_in_time(KeyStore(desks).add, a_key())
+    assert is_refused_in_time(KeyStore(database).find, "0" * 64)
+    assert is_refused_in_time(KeyStore(database).add, a_key())
     assert path.read_bytes() == b"no database " * 1000
 
 
-def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_desks, clock, stopped_postgres, postgres_url):
+def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_database, clock, stopped_postgres, postgres_url):
     """AK-11: the tables are made then."""
     stopped_postgres.stop()
     with logged("tollhouse", logging.WARNING) as records:
-        desks = opened_desks(postgres_url)
-        store = KeyStore(desks)
+        database = opened_database(postgres_url)
+        store = KeyStore(database)
         assert is_refused_in_time(store.find, a_key().digest)
         assert is_refused_in_time(store.add, a_key())
         stopped_postgres.start()
@@ -124,15 +124,15 @@ def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_desks, clock
         store.add(a_key())
         assert store.find(a_key().digest) == a_key()
 
-    assert desks.reach.away_since_s is None
+    assert database.reach.away_since_s is None
     gone, back = (record.getMessage() for record in records)
     assert gone.startswith("the key store cannot be reached: ")
     assert back == "the key store answers again"
 
 
-def test_a_restart_of_the_database_fails_nobody(opened_desks, stopped_postgres, postgres_url):
-    """The connections that we had are dead, and each desk finds that out for itself."""
-    store = KeyStore(opened_desks(postgres_url))
+def test_a_restart_of_the_database_fails_nobody(opened_database, stopped_postgres, postgres_url):
+    """The connections that we had are dead, and each connection finds that out for itself."""
+    store = KeyStore(opened_database(postgres_url))
     store.add(a_key("sk-one"))
     assert store.renew([a_key("sk-one").digest])
     assert store.page(0, 10)[1] == 1
@@ -146,18 +146,18 @@ def test_a_restart_of_the_database_fails_nobody(opened_desks, stopped_postgres, 
     store.add(a_key("sk-two"))
 
 
-def test_a_database_that_stalls_is_away_in_time(opened_desks, clock, stopped_postgres, postgres_url, monkeypatch):
+def test_a_database_that_stalls_is_away_in_time(opened_database, clock, stopped_postgres, postgres_url, monkeypatch):
     """G15, SIGSTOP: the connections stand, and nothing answers."""
-    monkeypatch.setattr("app.stores.desks.WRITE_S", 0.2)
-    desks = opened_desks(postgres_url)
-    store = KeyStore(desks)
+    monkeypatch.setattr("app.stores.key_database.WRITE_S", 0.2)
+    database = opened_database(postgres_url)
+    store = KeyStore(database)
     store.add(a_key("sk-one"))
     stopped_postgres.stall()
 
     assert is_refused_in_time(store.find, a_key("sk-one").digest)
     assert is_refused_in_time(store.renew, [a_key("sk-one").digest])
     assert is_refused_in_time(store.add, a_key("sk-two"))
-    assert desks.reach.away_since_s is not None
+    assert database.reach.away_since_s is not None
 
     stopped_postgres.go_on()
     clock.advance(1)
@@ -165,15 +165,15 @@ def test_a_database_that_stalls_is_away_in_time(opened_desks, clock, stopped_pos
     assert store.find(a_key("sk-one").digest) == a_key("sk-one")
 
 
-def test_nobody_listens_where_the_store_should_be(opened_desks):
-    desks = opened_desks(store_url({"DATABASE_URL": f"postgresql://u:pa55@127.0.0.1:{free_port()}/x"}))
+def test_nobody_listens_where_the_store_should_be(opened_database):
+    database = opened_database(store_url({"DATABASE_URL": f"postgresql://u:pa55@127.0.0.1:{free_port()}/x"}))
 
     with logged("tollhouse", logging.WARNING) as records:
-        refused = is_refused_in_time(KeyStore(desks).check)
+        refused = is_refused_in_time(KeyStore(database).check)
 
     assert refused
     assert "pa55" not in str([record.getMessage() for record in records])
 
 
-def test_a_store_that_answers_is_said_to(opened_desks, url):
-    KeyStore(opened_desks(url)).check()
+def test_a_store_that_answers_is_said_to(opened_database, url):
+    KeyStore(opened_database(url)).check()

@@ -36,7 +36,7 @@ def new_secret() -> str:
     return "sk-" + secrets.token_urlsafe(32)
 
 
-class Office:
+class Issuer:
     """What the master key may ask. Every method raises StoreUnavailable, most KeyNotFound or InvalidRequest."""
 
     def __init__(
