@@ -1,17 +1,23 @@
 """Room: who is it? A gateway key becomes a Principal, or the request is refused with 401 or 403.
 
-Also finds every gateway key in the request, on open routes too, so that none travels upstream.
+Also finds every gateway key in the request, on open routes too, so that none travels upstream. Keys of the file
+are withheld wherever they stand. Keys of the store are looked for in the carriers, under names like theirs, and
+by their shape everywhere; one that somebody chose, under another name, is not found where it opens nothing.
 """
 
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-from app.carriers import carried, texts
+from app.carriers import ISSUED, STORABLE, carried, elsewhere
 from app.errors import KeyRequired, MasterKeyRequired, RouteForbidden
 from app.exchange import Exchange
 from app.principal import Principal, digest_of, master, may_use
 from app.settings.gateway import Gateway, Route
+from app.store_errors import StoreUnavailable
+
+# So many look-ups a client without a key may cause with one request.
+MOST_ASKED = 16
 
 HOW_TO_SEND = {"Bearer": "as Authorization: Bearer KEY", "Basic": "as the user of Authorization: Basic"}
 
@@ -53,8 +59,8 @@ class Admission:
                 raise RouteForbidden(f"This key may not use the route {route.path}.")
             exchange.principal = principal
             exchange.key_alias = principal.key_alias
-        found = {secret for secret in {*presented, *_other_places(exchange)} if self._ring.is_key(secret)}
-        exchange.keys_withheld = self._known if found <= self._known else self._known | found
+        found = self._found(presented, exchange)
+        exchange.keys_withheld = self._known | found if found else self._known
 
     def require_master(self, exchange: Exchange) -> Principal:
         """Return the master principal; raises KeyRequired (401) without a valid key, MasterKeyRequired (403)."""
@@ -63,6 +69,29 @@ class Admission:
         if not principal.is_master:
             raise MasterKeyRequired("Only the master key may do this.")
         return principal
+
+    def _found(self, presented: list[str], exchange: Exchange) -> set[str]:
+        """Return the keys of the store in the request; what there is too much of to ask for is taken for keys."""
+        is_admitted = exchange.principal is not None
+        texts = {*presented, *elsewhere(exchange.fields, exchange.query)} - self._known
+        found = {presented[0]} & texts if is_admitted else set()
+        doubtful = [text for text in texts - found if STORABLE.fullmatch(text)]
+        found.update(text for text in doubtful[:MOST_ASKED] if self._is_key(text, is_admitted))
+        found.update(doubtful[MOST_ASKED:])
+        return found
+
+    def _is_key(self, secret: str, is_admitted: bool) -> bool:
+        """Tell whether the secret is to be withheld.
+
+        While the store is away, what looks issued is, so that clients can go on using open routes with their keys;
+        and what comes beside a valid key is, as that one goes on. Raises StoreUnavailable for anything else.
+        """
+        try:
+            return self._ring.is_key(secret)
+        except StoreUnavailable:
+            if is_admitted or ISSUED.fullmatch(secret):
+                return True
+            raise
 
     def _valid(self, presented: list[str], scheme: str) -> Principal:
         """Return the principal of the key that decides; one answer for all that is wrong with it."""
@@ -75,15 +104,6 @@ class Admission:
 
     def _is_over(self, principal: Principal) -> bool:
         return principal.expires_s is not None and principal.expires_s <= self._now()
-
-
-def _other_places(exchange: Exchange) -> set[str]:
-    """Return texts that are no carriers on this route and may hold a key all the same."""
-    found: set[str] = set()
-    for name, value in exchange.fields:
-        if name.lower() in ("authorization", "x-langfuse-public-key"):
-            found |= texts(value)
-    return found
 
 
 def known_keys(gateway: Gateway) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Where in a request a client's key can come, in the order in which it is looked for.
+"""Where in a request a client's key can come, in the order in which it is looked for, and where else one may stand.
 
 A carrier that is present decides: what comes behind it is not asked, so that a client cannot try several keys
 in one request. A leading `Bearer ` (any case) is dropped everywhere, as LiteLLM does.
@@ -20,6 +20,16 @@ SCHEME = compile_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\s+\S")
 # Signature Version 4: `AWS4-HMAC-SHA256 Credential=<access key id>/<date>/<region>/<service>/aws4_request, ...`
 SIGV4 = compile_pattern(r"AWS4-HMAC-SHA256\s.*?Credential=([^/,\s]+)/")
 PLAIN = ("api-key", "x-api-key", "x-goog-api-key")
+# What is taken for a carrier's name: other marks between its words (`api_key`), a field's name in a query.
+ALIKE = frozenset(
+    name.replace("-", mark)
+    for name in ("authorization", "x-litellm-api-key", *PLAIN, "key", "x-langfuse-public-key")
+    for mark in ("-", "_", "")
+)
+# What the store takes for a key; other texts are none of its keys, and it need not be asked.
+STORABLE = compile_pattern(r"[A-Za-z0-9\-._~]{16,256}")
+# A key that the store issued, unless somebody chose it: `sk-` and 32 octets in base64url.
+ISSUED = compile_pattern(r"(?<![\w-])sk-[A-Za-z0-9_-]{43}(?![\w-])")
 
 
 def carried(fields: Fields, query: str | None, key_header: str | None = None, *, is_basic: bool = False) -> list[str]:
@@ -29,6 +39,23 @@ def carried(fields: Fields, query: str | None, key_header: str | None = None, *,
     Basic a carrier (`custom_auth_parser: langfuse`). Malformed base64 carries nothing.
     """
     return [text for text in _carried(fields, query, key_header, is_basic) if text]
+
+
+def elsewhere(fields: Fields, query: str | None) -> set[str]:
+    """Return texts that could be keys in places that are no carriers, or not on this route.
+
+    That is whatever looks issued, in any field and pair, and any credential under a name like a carrier's. Other
+    names are left alone: to ask a store for each value of them would cost more than it could find.
+    """
+    found: set[str] = set()
+    for name, value in fields:
+        if name.lower() in ALIKE:
+            found |= texts(value)
+        elif "sk-" in value:
+            found.update(ISSUED.findall(value))
+    for name, value in _pairs(query):
+        found.update([bare(value)] if name.lower() in ALIKE else ISSUED.findall(value))
+    return found - {""}
 
 
 def texts(value: str) -> set[str]:
@@ -67,8 +94,15 @@ def bare(value: str) -> str:
 
 def query_values(query: str | None, name: str) -> list[str]:
     """Return what could be keys in the raw query's pairs of this name, decoded."""
-    pairs = (pair.partition("=") for pair in (query or "").split("&"))
-    return [bare(unquote_plus(value)) for key, _, value in pairs if unquote_plus(key) == name]
+    return [bare(value) for key, value in _pairs(query) if key == name]
+
+
+def _pairs(query: str | None) -> Iterator[tuple[str, str]]:
+    """Yield (name, value) of the raw query's pairs, decoded."""
+    if query:
+        for pair in query.split("&"):
+            name, _, value = pair.partition("=")
+            yield unquote_plus(name), unquote_plus(value)
 
 
 def _carried(fields: Fields, query: str | None, key_header: str | None, is_basic: bool) -> Iterator[str]:

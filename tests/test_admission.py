@@ -4,10 +4,11 @@ from base64 import b64encode
 
 import pytest
 
-from app.admission import Admission
+from app.admission import MOST_ASKED, Admission
 from app.errors import KeyRequired, MasterKeyRequired, RouteForbidden
 from app.exchange import Exchange, NoBody
 from app.principal import Principal
+from app.store_errors import StoreUnavailable
 from tests.values import a_route, an_exchange
 
 NOW_S = 1_800_000_000.0
@@ -29,12 +30,12 @@ def principal(name, **facts):
 
 RING = Ring(
     {
-        "gk-team": principal("team"),
-        "gk-rerank": principal("rerank", allowed_passthrough_routes=("/v1/rerank",)),
-        "gk-blocked": principal("blocked", is_blocked=True),
-        "gk-over": principal("over", expires_s=NOW_S),
-        "gk-soon": principal("soon", expires_s=NOW_S + 1),
-        "gk-master": principal("master", is_master=True),
+        "gk-of-the-tests-team": principal("team"),
+        "gk-of-the-tests-rerank": principal("rerank", allowed_passthrough_routes=("/v1/rerank",)),
+        "gk-of-the-tests-blocked": principal("blocked", is_blocked=True),
+        "gk-of-the-tests-over": principal("over", expires_s=NOW_S),
+        "gk-of-the-tests-soon": principal("soon", expires_s=NOW_S + 1),
+        "gk-of-the-tests-master": principal("master", is_master=True),
     }
 )
 
@@ -45,7 +46,9 @@ def admitted(route, fields, query=None):
     return exchange
 
 
-@pytest.mark.parametrize("key", ["gk-team", "gk-soon", "gk-rerank", "gk-master"])
+@pytest.mark.parametrize(
+    "key", ["gk-of-the-tests-team", "gk-of-the-tests-soon", "gk-of-the-tests-rerank", "gk-of-the-tests-master"]
+)
 def test_a_valid_key_is_admitted_and_withheld_from_the_upstream(key):
     exchange = admitted(a_route("/v1/rerank", auth=True), [("Authorization", f"Bearer {key}")])
 
@@ -61,7 +64,16 @@ def test_a_missing_key_is_a_401_that_says_how_to_send_one():
     assert refused.value.fields() == [("WWW-Authenticate", 'Bearer realm="tollhouse"')]
 
 
-@pytest.mark.parametrize("key", ["gk-unknown", "gk-blocked", "gk-over", "' OR 1=1 --", "gk-team "[:-2]])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "gk-of-the-tests-unknown",
+        "gk-of-the-tests-blocked",
+        "gk-of-the-tests-over",
+        "' OR 1=1 --",
+        "gk-of-the-tests-team "[:-2],
+    ],
+)
 def test_what_is_wrong_with_a_key_is_not_told(key):
     """AU-02, AU-16: one text for all."""
     with pytest.raises(KeyRequired) as refused:
@@ -72,11 +84,11 @@ def test_what_is_wrong_with_a_key_is_not_told(key):
 
 def test_a_langfuse_route_asks_for_basic():
     route = a_route("/v1/rerank", auth=True, custom_auth_parser="langfuse")
-    pair = b64encode(b"gk-team:anything").decode()
+    pair = b64encode(b"gk-of-the-tests-team:anything").decode()
 
-    exchange = admitted(route, [("Authorization", f"Basic {pair}"), ("X-Langfuse-Public-Key", "gk-team")])
+    exchange = admitted(route, [("Authorization", f"Basic {pair}"), ("X-Langfuse-Public-Key", "gk-of-the-tests-team")])
 
-    assert exchange.principal is RING["gk-team"]
+    assert exchange.principal is RING["gk-of-the-tests-team"]
     with pytest.raises(KeyRequired) as refused:
         admitted(route, [])
     assert refused.value.fields() == [("WWW-Authenticate", 'Basic realm="tollhouse"')]
@@ -84,26 +96,34 @@ def test_a_langfuse_route_asks_for_basic():
 
 def test_a_key_for_other_routes_is_a_403():
     with pytest.raises(RouteForbidden, match="/v1/embed"):
-        admitted(a_route("/v1/embed", auth=True), [("Authorization", "Bearer gk-rerank")])
+        admitted(a_route("/v1/embed", auth=True), [("Authorization", "Bearer gk-of-the-tests-rerank")])
 
 
 def test_the_first_carrier_decides_and_no_second_key_is_tried():
     with pytest.raises(KeyRequired):
-        admitted(a_route("/v1/rerank", auth=True), [("Authorization", "Bearer provider"), ("X-Api-Key", "gk-team")])
+        admitted(
+            a_route("/v1/rerank", auth=True),
+            [("Authorization", "Bearer provider"), ("X-Api-Key", "gk-of-the-tests-team")],
+        )
 
 
 def test_an_open_route_admits_everyone_and_still_finds_keys():
     """AU, contract section 8: stripped on open routes too; other credentials travel."""
-    fields = [("Authorization", "Bearer provider"), ("X-Api-Key", "gk-team"), ("X-Langfuse-Public-Key", "gk-blocked")]
+    fields = [
+        ("Authorization", "Bearer provider"),
+        ("X-Api-Key", "gk-of-the-tests-team"),
+        ("X-Langfuse-Public-Key", "gk-of-the-tests-blocked"),
+    ]
 
-    exchange = admitted(a_route("/v1/rerank"), fields, query="key=gk-over")
+    exchange = admitted(a_route("/v1/rerank"), fields, query="key=gk-of-the-tests-over")
 
     assert exchange.principal is None
-    assert exchange.keys_withheld == {"gk-team", "gk-blocked", "gk-over"}
+    assert exchange.keys_withheld == {"gk-of-the-tests-team", "gk-of-the-tests-blocked", "gk-of-the-tests-over"}
 
 
 @pytest.mark.parametrize(
-    ("key", "refusal"), [("gk-team", MasterKeyRequired), ("gk-unknown", KeyRequired), ("", KeyRequired)]
+    ("key", "refusal"),
+    [("gk-of-the-tests-team", MasterKeyRequired), ("gk-of-the-tests-unknown", KeyRequired), ("", KeyRequired)],
 )
 def test_only_the_master_key_manages(key, refusal):
     """AU-20."""
@@ -119,3 +139,66 @@ def test_keys_of_the_file_are_withheld_wherever_they_stand():
     Admission(RING, known=frozenset({"gk-file"})).admit(exchange, a_route())
 
     assert exchange.keys_withheld == {"gk-file"}
+
+
+class Away(Ring):
+    """A ring that knows the keys it holds, and cannot ask for others; it notes for which it was asked."""
+
+    def __init__(self, keys=()):
+        super().__init__(keys)
+        self.asked = []
+
+    def is_key(self, secret):
+        self.asked.append(secret)
+        if secret not in self:
+            raise StoreUnavailable
+        return True
+
+
+ISSUED = "sk-" + "i" * 43
+
+
+@pytest.mark.parametrize("name", ["X-Odd", "Authorization", "x_api_key"])
+def test_while_the_store_is_away_what_looks_issued_is_withheld(name):
+    exchange = an_exchange(fields=[(name, f"Bearer {ISSUED}")])
+
+    Admission(Away()).admit(exchange, a_route())
+
+    assert exchange.keys_withheld == {ISSUED}
+
+
+def test_while_the_store_is_away_an_open_route_refuses_what_may_be_a_key():
+    with pytest.raises(StoreUnavailable):
+        Admission(Away()).admit(an_exchange(fields=[("api_key", "chosen-perhaps-0")]), a_route())
+
+
+def test_while_the_store_is_away_a_known_key_goes_on_whatever_comes_beside_it():
+    """AK-11. What comes beside it may be a key, and stays here."""
+    ring = Away(RING)
+    exchange = an_exchange(fields=[("Authorization", "Bearer gk-of-the-tests-team"), ("x-api-key", "chosen-perhaps-0")])
+
+    Admission(ring).admit(exchange, a_route(auth=True))
+
+    assert exchange.principal is RING["gk-of-the-tests-team"]
+    assert exchange.keys_withheld == {"gk-of-the-tests-team", "chosen-perhaps-0"}
+
+
+@pytest.mark.parametrize("text", ["short", "blanks are in no key", "Basic!Basic!Basic!", "a" * 257])
+def test_what_cannot_be_a_key_of_the_store_is_not_asked_for(text):
+    ring = Away()
+
+    Admission(ring).admit(an_exchange(fields=[("x-api-key", text)]), a_route())
+
+    assert ring.asked == []
+
+
+def test_one_request_causes_few_look_ups():
+    """RL-10. What there is too much of to ask for is withheld."""
+    texts = [f"sk-{number:043}" for number in range(1000)]
+    ring = Away()
+    exchange = an_exchange(fields=[("x-api-key", text) for text in texts])
+
+    Admission(ring).admit(exchange, a_route())
+
+    assert len(ring.asked) == MOST_ASKED
+    assert exchange.keys_withheld == set(texts)

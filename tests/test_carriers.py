@@ -1,10 +1,14 @@
 """Where a key is looked for, and what is no key."""
 
 from base64 import b64encode
+from string import printable
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from app.carriers import basic_user, carried, query_values, texts
+from app.carriers import ISSUED, STORABLE, basic_user, carried, elsewhere, query_values, texts
+from app.issuing.forms import NewKey
+from app.issuing.issuer import new_secret
 
 
 def basic(pair: str) -> str:
@@ -92,3 +96,54 @@ def test_a_basic_credential_needs_its_colon_and_is_withheld_without():
 
 def test_query_values_are_decoded_and_keep_their_order():
     assert query_values("key=a%2Bb&k%65y=c+d&kEy=e&key", "key") == ["a+b", "c d", ""]
+
+
+ISSUED_KEY = "sk-" + "Aa0_-" * 8 + "xyz"
+
+
+@pytest.mark.parametrize(
+    ("fields", "query"),
+    [
+        pytest.param([("X-Odd", ISSUED_KEY)], None, id="any field"),
+        pytest.param([("X-Odd", f"Bearer {ISSUED_KEY}")], None, id="behind a scheme"),
+        pytest.param([("Cookie", f"a=1; k={ISSUED_KEY}; b=2")], None, id="a cookie"),
+        pytest.param([], f"a=1&odd={ISSUED_KEY}&b=2", id="any pair"),
+        pytest.param([], f"odd={ISSUED_KEY.replace('-', '%2d')}", id="any pair, escaped"),
+    ],
+)
+def test_what_looks_issued_is_found_everywhere(fields, query):
+    assert elsewhere(fields, query) == {ISSUED_KEY}
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "apikey", "Api-Key", "X_API_KEY", "key", "authorization", "X-Goog-Api-Key"]
+)
+def test_names_like_a_carriers_are_looked_under(name):
+    assert elsewhere([(name, "chosen")], None) == {"chosen"}
+    assert elsewhere([], f"{name}=chosen") == {"chosen"}
+
+
+def test_other_names_and_looks_are_left_alone():
+    fields = [("Idempotency-Key", "1234"), ("X-Odd", "sk-too-short"), ("X-Even", ISSUED_KEY + "x"), ("Host", "a")]
+
+    assert elsewhere(fields, f"a={ISSUED_KEY}x&token=chosen&api_key=") == set()
+
+
+def test_what_is_issued_looks_so():
+    """The pattern and the maker of keys stand on floors that cannot meet."""
+    secret = new_secret()
+
+    assert ISSUED.fullmatch(secret)
+    assert STORABLE.fullmatch(secret)
+
+
+@pytest.mark.parametrize("tail", [*printable, "", "a" * 240, "a" * 241])
+def test_the_store_is_asked_for_whatever_it_takes_for_a_key(tail):
+    chosen = "Zchosen-chosen._"[: 16 if tail else 15] + tail
+
+    try:
+        TypeAdapter(NewKey).validate_python(chosen)
+    except ValidationError:
+        assert not STORABLE.fullmatch(chosen)
+    else:
+        assert STORABLE.fullmatch(chosen)

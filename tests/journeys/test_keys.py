@@ -265,6 +265,10 @@ def test_keys_for_some_routes_are_kept_to_them(house: House, workers: list[Clien
             lambda key: ("Authorization", f"AWS4-HMAC-SHA256 Credential={key}/1/r/s/aws4_request, Signature=ab"),
             id="SigV4",
         ),
+        pytest.param(lambda key: ("X-Odd", key), id="any field"),
+        pytest.param(lambda key: ("Cookie", f"a=1; gateway={key}"), id="a cookie"),
+        pytest.param(lambda key: ("?", f"token={key}"), id="any pair"),
+        pytest.param(lambda key: ("?", f"token={key.replace('-', '%2D')}"), id="any pair, escaped"),
     ],
 )
 @pytest.mark.parametrize("state", ["in force", "blocked"])
@@ -282,6 +286,19 @@ def test_issued_key_stays_here_on_open_routes_too(
     assert (seen.target, seen.fields.one("x-kept")) == ("/open?x=1", "1")
     assert key.encode() not in seen.raw_head
     assert name.lower() not in seen.fields.names()
+
+
+@pytest.mark.parametrize("place", ["api_key", "x_api_key", "?api_key", "?x-api-key", "?authorization"])
+def test_chosen_key_stays_here_under_names_like_a_carriers(house: House, upstream: Upstream, place: str) -> None:
+    """CONTRACT §8: nothing tells it from other credentials, so it is looked for where people put keys."""
+    key = house.new_key(key=f"chosen-{place.replace('?', 'in-the-query-')}-{'0' * 16}")
+    name = place.strip("?")
+    target, fields = (f"/open?{name}={key}&x=1", []) if place != name else ("/open?x=1", [(name, key)])
+
+    assert house.gateway.ask("GET", target, fields).status == 200
+    (seen,) = upstream.requests
+    assert seen.target == "/open?x=1"
+    assert key.encode() not in seen.raw_head
 
 
 def b64(user: str, password: str) -> str:
@@ -654,6 +671,24 @@ def test_store_that_is_away_admits_the_files_keys_and_nobody_else(
         assert gateway.ask("GET", "/closed", [bearer(key)]).status == status
     assert gateway.ask("GET", "/open").status == 200
     assert [seen.target for seen in upstream.requests] == ["/closed", "/closed", "/open"]
+    gateway.close_clients()
+
+
+def test_store_that_is_away_leaves_open_routes_to_who_has_a_key(
+    start_gateway: Callable[..., Gateway], upstream: Upstream
+) -> None:
+    """What looks issued is withheld unasked; another credential might be a key, and has to wait."""
+    nobody = f"postgresql://user:{canaries.CLIENT_KEY}@127.0.0.1:{free_port()}/keys"
+    config = CONFIG.format(upstream=upstream.authority)
+    gateway = start_gateway(config, workers=1, DATABASE_URL=nobody, **canaries.GATEWAY_KEYS)
+    issued = "sk-" + "Zx09_-" * 7 + "Z"
+
+    assert gateway.ask("GET", "/open", [bearer(issued), ("X-Odd", "kept")]).status == 200
+    assert gateway.ask("GET", "/open", [bearer("of-somebody-or-a-chosen-key")]).status == 503
+    assert gateway.ask("GET", "/closed", [bearer(FILE_KEY), ("api-key", "of-somebody-or-a-chosen-key")]).status == 200
+    first, second = upstream.requests
+    assert (first.fields.every("authorization"), first.fields.one("x-odd")) == ([], "kept")
+    assert (second.target, second.fields.every("api-key")) == ("/closed", [])
     gateway.close_clients()
 
 
