@@ -42,16 +42,10 @@ graceful_timeout = 25
 # The heartbeat must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 
-# The request head: one line of 8,190 octets, 100 fields of 8,190 octets; 64 KiB in all (app/worker.py).
+# The request head: one line of 8,190 octets, 100 fields of 8,190 octets; 64 KiB in all (app/serving/head.py).
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
-# Names with underscores are forwarded; app/worker.py keeps them out of the WSGI environ, where they could
-# pass for others. No peer may set SCRIPT_NAME, PATH_INFO, REMOTE_USER or the scheme by a header.
-header_map = "dangerous"
-forwarder_headers = ""
-secure_scheme_headers: dict[str, str] = {}
-
 # The control socket lives in the user's home and needs a thread of asyncio in the master; signals do here.
 control_socket_disable = True
 

@@ -1,18 +1,16 @@
-"""The client's body as it arrives at the gateway's gunicorn worker; `wsgi.input` there.
+"""The client's body as it arrives at the gateway's worker; `wsgi.input` there.
 
 gunicorn's own reader waits until a read is filled, which holds up a slow upload, and takes the end of the
 connection for the end of a body.
 """
 
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
-
-from gunicorn.http.body import ChunkedReader, LengthReader
 
 from app.errors import ClientLeft, InvalidRequest, RequestTimeout
 from app.framing import NOT_IN_TRAILERS, BodyDecoder, ChunkedDecoder, LengthDecoder, Malformed
+from app.serving.head import RequestHead
+from app.serving.incoming import Incoming
 
 READ_BYTES = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -22,24 +20,21 @@ class ArrivingBody:
     """A RequestBody on the client's socket that also is a WSGI input; see `app.exchange`.
 
     `fields` are the request's fields as parsed: names in capitals, repeats and underscores kept.
-    `failed` tells gunicorn that where the next request would start is unknown.
+    `failed` tells the worker that where the next request would start is unknown.
     """
 
-    def __init__(self, request: Any, client: socket.socket) -> None:
-        reader: ChunkedReader | LengthReader = request.body.reader
-        self.fields = request.headers
-        self.is_chunked = isinstance(reader, ChunkedReader)
-        has_length = any(name == "CONTENT-LENGTH" for name, _ in request.headers)
-        self.length: int | None = reader.length if has_length else None
+    def __init__(self, head: RequestHead, incoming: Incoming) -> None:
+        self.fields = head.fields
+        self.is_chunked = head.is_chunked
+        self.length = head.length
         self.received = 0
         self.failed = False
         self._decoder: BodyDecoder = (
-            ChunkedDecoder(NOT_IN_TRAILERS) if self.is_chunked else LengthDecoder(self.length or 0)
+            ChunkedDecoder(NOT_IN_TRAILERS) if head.is_chunked else LengthDecoder(head.length or 0)
         )
-        self._request = request
-        self._client = client
-        self._unreader = request.unreader
-        self._expects_continue = request._expected_100_continue and not self.is_whole
+        self._client = incoming.client
+        self._incoming = incoming
+        self._expects_continue = head.expects_continue and not self.is_whole
 
     @property
     def is_whole(self) -> bool:
@@ -48,7 +43,7 @@ class ArrivingBody:
     def arrived(self) -> bytes:
         if self.is_whole:
             return b""
-        return self._decoded(self._unreader.take_buffered() or self._received_now())
+        return self._decoded(self._incoming.take_buffered() or self._received_now())
 
     def pieces(self) -> Iterator[bytes]:
         if self._expects_continue:
@@ -56,7 +51,7 @@ class ArrivingBody:
             self._expects_continue = False
             self._ask_for_it()
         while not self.is_whole:
-            piece = self._decoded(self._unreader.take_buffered() or self._received())
+            piece = self._decoded(self._incoming.take_buffered() or self._received())
             if piece:
                 yield piece
 
@@ -73,10 +68,9 @@ class ArrivingBody:
                 self.arrived()
         if not self.is_whole:
             self.failed = True
-            self._request.force_close()
 
     def read(self, _size: int | None = None) -> bytes:
-        """Return b"": gunicorn looks here for what is unread before the next request, and `stop` left nothing."""
+        """Return b"": for whom PEP 3333 promises a file; what reads a body here takes `pieces`."""
         return b""
 
     def _decoded(self, octets: bytes) -> bytes:
@@ -87,10 +81,9 @@ class ArrivingBody:
                 raise self._decoder.fault
         except Malformed as fault:
             self.failed = True
-            self._request.force_close()
             raise InvalidRequest("The chunked framing of the request body is broken.") from fault
         if rest:
-            self._unreader.unread(rest)
+            self._incoming.unread(rest)
         self.received += len(piece)
         return piece
 

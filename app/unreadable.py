@@ -1,4 +1,4 @@
-"""Requests that gunicorn's parser could not read: answered in JSON, logged, never quoted."""
+"""Requests that could not be read: answered in JSON, logged, never quoted."""
 
 import json
 import socket
@@ -8,37 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gunicorn import SERVER
-from gunicorn.http import errors as unreadable
 from gunicorn.util import http_date
 
 from app.dialects import error_body, error_fields
-from app.errors import (
-    ExpectationFailed,
-    HeadersTooLarge,
-    InvalidRequest,
-    Refusal,
-    UnsupportedTransferCoding,
-    UriTooLong,
-)
+from app.errors import Refusal
 from app.exchange import Exchange, NoBody, Outcome
 from app.parting import linger
-
-
-def refusal_of(fault: BaseException) -> Refusal | None:
-    """Return the refusal for what gunicorn's parser found, or None for anything else."""
-    if isinstance(fault, unreadable.LimitRequestLine):
-        return UriTooLong("The request line is longer than 8190 octets.")
-    if isinstance(fault, unreadable.LimitRequestHeaders):
-        return HeadersTooLarge("The request head has over 100 fields, one over 8190 octets, or over 64 KiB in all.")
-    if isinstance(fault, unreadable.UnsupportedTransferCoding):
-        return UnsupportedTransferCoding("The only transfer coding taken is chunked.")
-    if isinstance(fault, unreadable.ExpectationFailed):
-        return ExpectationFailed("The only expectation met is 100-continue.")
-    if isinstance(fault, unreadable.InvalidHTTPVersion):
-        return InvalidRequest("The HTTP version is not 1.0 or 1.1.")
-    if isinstance(fault, unreadable.ParseException):
-        return InvalidRequest("The request breaks the grammar of HTTP/1.1 (RFC 9112).")
-    return None
 
 
 def refuse_unread(client: socket.socket, refusal: Refusal, enter: Callable[[Exchange], None]) -> None:

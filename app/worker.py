@@ -1,83 +1,118 @@
-"""The gunicorn worker of this gateway: gevent's, with the request as it came and errors as JSON.
+"""The gunicorn worker of this gateway: gevent's, with a way of its own to speak HTTP/1.1.
 
 gunicorn joins and renames header fields for WSGI, waits until a read is filled, asks for the body before the
-application wants it, drains an unread body without end and answers unreadable requests in HTML, quoting them.
+application wants it, drains an unread body without end, answers unreadable requests in HTML, quoting them, and
+sends an answer's head and its body apart. What it is here for is the process: sockets, signals, the master.
 """
 
+import logging
 import socket
+import ssl
 from contextlib import suppress
 from typing import Any
 
 import gevent
-from gunicorn.http import errors as unreadable
-from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.arriving import ArrivingBody
-from app.errors import ServerStopping
+from app.errors import InternalError, Refusal, ServerStopping
 from app.parting import is_silent, linger, reset
-from app.unreadable import refusal_of, refuse_unread
+from app.serving.answer import Answer
+from app.serving.environ import Surroundings
+from app.serving.head import Limits, RequestHead, request_head
+from app.serving.incoming import Incoming
+from app.unreadable import refuse_unread
 
-MAX_HEAD_BYTES = 64 * 1024
+logger = logging.getLogger("tollhouse")
+
 # What is unfinished is cut this much before the master sends SIGKILL, so that clients and log can be told.
 CUT_BEFORE_KILL_S = 1.5
+UNFINISHED = (ServerStopping, gevent.GreenletExit, SystemExit, TimeoutError)
 
 
 class GatewayWorker(GeventWorker):  # type: ignore[misc]
     """Serves the app; see the module."""
 
+    alive: bool
+
     def init_process(self) -> None:
         self.idle: dict[gevent.Greenlet, socket.socket] = {}
         self.busy: set[gevent.Greenlet] = set()
+        cfg = self.cfg
+        self.limits = Limits(cfg.limit_request_line, cfg.limit_request_fields, cfg.limit_request_field_size)
         super().init_process()
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
+        """Serve one connection, request after request, and close it."""
         greenlet = gevent.getcurrent()
         self.idle[greenlet] = client
         try:
-            super().handle(listener, client, addr)
+            if isinstance(client, ssl.SSLSocket) and not self.cfg.do_handshake_on_connect:
+                client.do_handshake()
+            incoming = Incoming(client)
+            around = Surroundings(client, addr, listener.getsockname(), is_tls=self.cfg.is_ssl)
+            while self.serve_next(greenlet, incoming, around):
+                pass
+        except Refusal as refusal:
+            refuse_unread(client, refusal, self.enter)
+        except (OSError, gevent.GreenletExit) as gone:
+            logger.debug("a client's connection ended: %s", type(gone).__name__)
+        except Exception:
+            logger.exception("a connection could not be served")
+            refuse_unread(client, InternalError("The gateway failed; its log has the cause."), self.enter)
         finally:
             self.idle.pop(greenlet, None)
+            with suppress(OSError):
+                client.close()
 
-    def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> Any:
-        if sum(len(name) + len(value) + 4 for name, value in req.headers) > MAX_HEAD_BYTES:
-            raise unreadable.LimitRequestHeaders("limit request head size")
-        if any(name == "TRANSFER-ENCODING" and value.lower() != "chunked" for name, value in req.headers):
-            raise unreadable.UnsupportedTransferCoding("not chunked alone")
-        body = ArrivingBody(req, sock)
-        req.body = body
-        # X_Y and X-Y are one name in the environ, and SCRIPT_NAME would move the path: neither goes there.
-        req.headers = [field for field in req.headers if "_" not in field[0]]
-        req._expected_100_continue = False
-        req.version = min(req.version, (1, 1))  # of HTTP/1.2 nobody knows what it will be (RFC 9110 §2.5)
-        greenlet = gevent.getcurrent()
+    def serve_next(self, greenlet: gevent.Greenlet, incoming: Incoming, around: Surroundings) -> bool:
+        """Serve the connection's next request; tells whether another may follow.
+
+        Raises the Refusal of a request that cannot be read, and OSError where the connection breaks.
+        """
+        octets = incoming.head(self.cfg.keepalive, self.limits)
+        if octets is None:
+            return False
+        head = request_head(octets, self.limits)
         self.idle.pop(greenlet, None)
         self.busy.add(greenlet)
+        self.count_request()
+        body = ArrivingBody(head, incoming)
+        client = incoming.client
+        client.settimeout(None)
+        answer = Answer(client, head, lambda: self.alive and not body.failed and self.cfg.keepalive > 0)
         try:
-            # Past GeventWorker, which takes a greenlet's end for the end of a request.
-            return AsyncWorker.handle_request(self, listener_name, req, sock, addr)
-        except (ServerStopping, gevent.GreenletExit, SystemExit, TimeoutError):
+            self.serve(head, body, around, answer)
+        except UNFINISHED:
             # The graceful time is over, or the client reads no more: what is unfinished must not look finished.
-            reset(sock)
-            raise StopIteration from None
-        except StopIteration:
-            if not body.is_whole:
-                linger(sock)
-            raise
+            reset(client)
+            return False
         finally:
-            sock.settimeout(None)
             self.busy.discard(greenlet)
-            self.idle[greenlet] = sock
+            self.idle[greenlet] = client
+        if not body.is_whole:
+            linger(client)
+        return answer.is_kept
 
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that could not be read, or whose serving failed; never quote it."""
-        if isinstance(exc, gevent.GreenletExit):
-            return
-        refusal = refusal_of(exc)
-        if refusal is None:
-            super().handle_error(req, client, addr, exc)
-            return
-        refuse_unread(client, refusal, self.wsgi.extensions["ledger"].enter)
+    def serve(self, head: RequestHead, body: ArrivingBody, around: Surroundings, answer: Answer) -> None:
+        """Take one request through the app, and its answer to the client."""
+        pieces = self.wsgi(around.environ(head, body), answer.start_response)
+        try:
+            for piece in pieces:
+                answer.write(piece)
+            answer.finish()
+        finally:
+            pieces.close()
+
+    def count_request(self) -> None:
+        """Notice when this is the last request that gunicorn's `max_requests` lets a worker serve."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            logger.info("this worker has served its max_requests and is replaced")
+            self.alive = False
+
+    def enter(self, *unread: Any) -> None:
+        self.wsgi.extensions["ledger"].enter(*unread)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: not ready from now on, and done with what runs."""

@@ -1,4 +1,4 @@
-"""The client's body as gunicorn's own parser leaves it: octets as they come, and never one of the next request."""
+"""The client's body behind its head: octets as they come, and never one of the next request."""
 
 import contextlib
 import itertools
@@ -6,13 +6,13 @@ import socket
 import threading
 
 import pytest
-from gunicorn.config import Config
-from gunicorn.http.parser import RequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.arriving import CONTINUE, ArrivingBody
 from app.errors import ClientLeft, InvalidRequest, RequestTimeout
+from app.serving.head import Limits, request_head
+from app.serving.incoming import Incoming
 from tests.values import PROPERTY
 
 HEAD = b"POST /plain HTTP/1.1\r\nHost: gateway.test\r\n"
@@ -35,23 +35,17 @@ def ends():
 
 
 def the_request(gateway):
-    """Return (body, gunicorn's request, its parser) once a head is here."""
-    config = Config()
-    config.set("header_map", "dangerous")
-    parser = RequestParser(config, gateway, ("127.0.0.1", 1))
-    request = next(parser)
-    return ArrivingBody(request, gateway), request, parser
-
-
-def buffered_next(parser):
-    return parser.unreader.take_buffered()
+    """Return (body, what arrives behind its head) once a head is here."""
+    incoming = Incoming(gateway)
+    head = request_head(incoming.head(5.0, Limits()), Limits())
+    return ArrivingBody(head, incoming), incoming
 
 
 def test_fields_keep_repeats_and_underscores(ends):
     client, gateway = ends
     client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nX_B: 1\r\nX-B: 2\r\nX-B: 3\r\n\r\n")
 
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
 
     assert body.fields == [("HOST", "h"), ("X_B", "1"), ("X-B", "2"), ("X-B", "3")]
 
@@ -61,28 +55,28 @@ def test_a_request_without_octets_is_whole_and_leaves_the_next_one_alone(ends, f
     client, gateway = ends
     client.sendall(HEAD + field + b"\r\nGET /next")
 
-    body, _, parser = the_request(gateway)
+    body, incoming = the_request(gateway)
 
     assert (body.is_whole, body.arrived(), list(body.pieces()), body.received) == (True, b"", [], 0)
     assert body.length == (0 if field else None)
-    assert buffered_next(parser) == b"GET /next"
+    assert incoming.take_buffered() == b"GET /next"
 
 
 def test_what_came_with_the_head_has_arrived(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 5\r\n\r\nabcdeGET /next")
 
-    body, _, parser = the_request(gateway)
+    body, incoming = the_request(gateway)
 
     assert (body.arrived(), body.is_whole, body.received) == (b"abcde", True, 5)
     assert list(body.pieces()) == []
-    assert buffered_next(parser) == b"GET /next"
+    assert incoming.take_buffered() == b"GET /next"
 
 
 def test_what_lies_in_the_socket_has_arrived_too(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 5\r\n\r\n")
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
     client.sendall(b"abc")
 
     assert (body.arrived(), body.is_whole, body.received) == (b"abc", False, 3)
@@ -93,7 +87,7 @@ def test_what_lies_in_the_socket_has_arrived_too(ends):
 def test_pieces_come_as_they_arrive(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 6\r\n\r\nab")
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
     pieces = body.pieces()
 
     got = [next(pieces)]
@@ -109,7 +103,7 @@ def test_pieces_come_as_they_arrive(ends):
 def test_octets_behind_the_length_stay_in_the_socket(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 3\r\n\r\n")
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
     client.sendall(b"abcGET /next")
 
     assert b"".join(body.pieces()) == b"abc"
@@ -120,12 +114,12 @@ def test_chunks_come_without_their_framing(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: 1\r\n\r\nGET /next")
 
-    body, _, parser = the_request(gateway)
+    body, incoming = the_request(gateway)
 
     assert (body.is_chunked, body.length, body.is_whole) == (True, None, False)
     assert b"".join([body.arrived(), *body.pieces()]) == b"abcde"
     assert (body.is_whole, body.received, body.failed) == (True, 5, False)
-    assert buffered_next(parser) == b"GET /next"
+    assert incoming.take_buffered() == b"GET /next"
 
 
 @pytest.mark.parametrize(
@@ -143,18 +137,18 @@ def test_chunks_come_without_their_framing(ends):
 def test_broken_chunks_are_an_invalid_request(ends, octets):
     client, gateway = ends
     client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + octets)
-    body, request, _ = the_request(gateway)
+    body, _ = the_request(gateway)
 
     with pytest.raises(InvalidRequest):
         list(body.pieces())
 
-    assert (body.is_whole, body.failed, request.should_close()) == (False, True, True)
+    assert (body.is_whole, body.failed) == (False, True)
 
 
 def test_a_client_that_stops_sending_runs_out_of_time(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 9\r\n\r\nabc")
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
     gateway.settimeout(0.01)
 
     with pytest.raises(RequestTimeout):
@@ -175,7 +169,7 @@ def test_a_client_that_stops_sending_runs_out_of_time(ends):
 def test_a_client_that_breaks_off_has_left(ends, octets):
     client, gateway = ends
     client.sendall(HEAD + octets)
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
     client.shutdown(socket.SHUT_WR)
 
     with pytest.raises(ClientLeft):
@@ -191,7 +185,7 @@ def test_a_client_that_was_reset_has_left():
     with gateway:
         gateway.settimeout(5.0)
         client.sendall(HEAD + b"Content-Length: 9\r\n\r\n")
-        body, *_ = the_request(gateway)
+        body, _ = the_request(gateway)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
 
@@ -202,8 +196,7 @@ def test_a_client_that_was_reset_has_left():
 def test_continue_is_said_when_the_body_is_first_wanted_and_once(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-    body, request, _ = the_request(gateway)
-    assert request._expected_100_continue
+    body, _ = the_request(gateway)
     client.setblocking(False)
     with pytest.raises(BlockingIOError):
         client.recv(1)
@@ -224,7 +217,7 @@ def test_continue_is_said_when_the_body_is_first_wanted_and_once(ends):
 def test_continue_is_not_said_where_the_body_came_along(ends, octets):
     client, gateway = ends
     client.sendall(HEAD + b"Expect: 100-continue\r\n" + octets)
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
 
     assert (body.arrived(), body.is_whole) == (b"abc", True)
     gateway.shutdown(socket.SHUT_WR)
@@ -235,7 +228,7 @@ def test_a_client_gone_before_it_could_be_told_to_continue_has_left():
     client, gateway = socket.socketpair()
     with gateway:
         client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-        body, *_ = the_request(gateway)
+        body, _ = the_request(gateway)
         client.close()
 
         with pytest.raises(ClientLeft):
@@ -245,24 +238,24 @@ def test_a_client_gone_before_it_could_be_told_to_continue_has_left():
 def test_stopping_a_body_that_is_here_keeps_the_connection(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 3\r\n\r\n")
-    body, request, _ = the_request(gateway)
+    body, _ = the_request(gateway)
     client.sendall(b"abcGET /next")
 
     body.stop()
 
-    assert (body.is_whole, body.failed, request.should_close()) == (True, False, False)
+    assert (body.is_whole, body.failed) == (True, False)
     assert gateway.recv(100) == b"GET /next"
 
 
 def test_stopping_chunks_that_are_all_here_keeps_the_connection(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /next")
-    body, request, parser = the_request(gateway)
+    body, incoming = the_request(gateway)
 
     body.stop()
 
-    assert (body.is_whole, body.failed, request.should_close()) == (True, False, False)
-    assert buffered_next(parser) == b"GET /next"
+    assert (body.is_whole, body.failed) == (True, False)
+    assert incoming.take_buffered() == b"GET /next"
 
 
 @pytest.mark.parametrize(
@@ -277,19 +270,19 @@ def test_stopping_chunks_that_are_all_here_keeps_the_connection(ends):
 def test_stopping_any_other_body_ends_the_connection(ends, octets):
     client, gateway = ends
     client.sendall(HEAD + octets)
-    body, request, _ = the_request(gateway)
+    body, _ = the_request(gateway)
 
     body.stop()
 
-    assert (body.failed, request.should_close()) == (True, True)
+    assert body.failed
     gateway.shutdown(socket.SHUT_WR)
     assert client.recv(100) == b""
 
 
-def test_gunicorn_finds_nothing_left_to_drain(ends):
+def test_a_reader_of_files_finds_nothing(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 3\r\n\r\nabc")
-    body, *_ = the_request(gateway)
+    body, _ = the_request(gateway)
 
     assert (body.read(8192), body.received) == (b"", 0)
 
@@ -319,10 +312,10 @@ def test_a_body_is_the_same_however_it_is_cut(body, cuts, is_chunked, behind):
 
         sender = threading.Thread(target=send)
         sender.start()
-        arriving, _, parser = the_request(gateway)
+        arriving, incoming = the_request(gateway)
         received = arriving.arrived() + b"".join(arriving.pieces())
         sender.join()
-        rest = buffered_next(parser) + b"".join(iter(lambda: gateway.recv(4096), b""))
+        rest = incoming.take_buffered() + b"".join(iter(lambda: gateway.recv(4096), b""))
 
     assert (received, arriving.received, arriving.is_whole) == (body, len(body), True)
     assert rest == behind

@@ -20,6 +20,7 @@ FLOORS = (
     ("app.settings",),
     ("app.adapters",),
     ("app.arrival", "app.arriving", "app.parting"),
+    ("app.serving",),
     ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.targets"),
     ("app.limit_errors", "app.store_errors"),
     ("app.carriers", "app.errors", "app.headers", "app.principal"),
@@ -32,6 +33,7 @@ LATE = {
     ("app.__main__", "app.keys_command"),
     ("app.factory", "app.keyed"),
     ("app.settings.urls", "idna"),
+    ("app.stores.counters", "app.stores"),
     ("app.stores.engines", "app.stores"),
 }
 

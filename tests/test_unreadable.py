@@ -5,56 +5,14 @@ import logging
 import socket
 
 import pytest
-from gunicorn.http import errors as unreadable
 
-from app.errors import ExpectationFailed, HeadersTooLarge, InvalidRequest, UnsupportedTransferCoding, UriTooLong
+from app.errors import InvalidRequest, UriTooLong
 from app.exchange import EXCHANGE
 from app.parting import is_silent, reset
 from app.telemetry.exchange_log import log_exchange
-from app.unreadable import refusal_of, refuse_unread
+from app.unreadable import refuse_unread
 from tests.kit.client import Answer
 from tests.values import logged
-
-
-@pytest.mark.parametrize(
-    ("fault", "refusal", "status"),
-    [
-        (unreadable.LimitRequestLine(9000, 8190), UriTooLong, 414),
-        (unreadable.LimitRequestHeaders("too many"), HeadersTooLarge, 431),
-        (unreadable.UnsupportedTransferCoding("gzip"), UnsupportedTransferCoding, 501),
-        (unreadable.ExpectationFailed("99-never"), ExpectationFailed, 417),
-        (unreadable.InvalidHTTPVersion((2, 0)), InvalidRequest, 400),
-        (unreadable.InvalidRequestLine("canary"), InvalidRequest, 400),
-        (unreadable.InvalidRequestMethod("canary"), InvalidRequest, 400),
-        (unreadable.InvalidHeader("canary"), InvalidRequest, 400),
-        (unreadable.InvalidHeaderName("canary"), InvalidRequest, 400),
-        (unreadable.InvalidChunkSize(b"canary"), InvalidRequest, 400),
-        (unreadable.ObsoleteFolding("canary"), InvalidRequest, 400),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
-)
-def test_what_the_parser_found_becomes_a_refusal(fault, refusal, status):
-    told = refusal_of(fault)
-
-    assert (type(told), told.status) == (refusal, status)
-    assert "canary" not in told.message
-
-
-def every(kind):
-    return {kind}.union(*(every(narrower) for narrower in kind.__subclasses__()))
-
-
-def test_every_fault_of_gunicorns_parser_is_a_refusal():
-    silent = {found.__name__ for found in every(unreadable.ParseException) if refusal_of(found.__new__(found)) is None}
-
-    assert silent == set()
-
-
-@pytest.mark.parametrize("fault", [ValueError("x"), OSError(), SystemExit(1), unreadable.NoMoreData()])
-def test_any_other_fault_is_left_to_gunicorn(fault):
-    if isinstance(fault, unreadable.ParseException):
-        pytest.fail("NoMoreData is a ParseException now")
-    assert refusal_of(fault) is None
 
 
 @pytest.fixture

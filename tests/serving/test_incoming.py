@@ -1,0 +1,112 @@
+"""One head after the other comes off a connection, whatever pieces it arrives in."""
+
+import itertools
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import HeadersTooLarge, InvalidRequest, RequestTimeout, UriTooLong
+from app.serving.head import Limits
+from app.serving.incoming import Incoming
+from tests.values import PROPERTY
+
+HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+LIMITS = Limits()
+
+
+class Client:
+    """The gateway's end of a connection whose octets arrive in the pieces given; then it is closed, or silent."""
+
+    def __init__(self, *pieces, is_silent=False):
+        self.pieces = list(pieces)
+        self.is_silent = is_silent
+        self.waits = []
+
+    def settimeout(self, timeout_s):
+        self.waits.append(timeout_s)
+
+    def recv(self, _most):
+        if not self.pieces and self.is_silent:
+            raise TimeoutError
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+def test_heads_come_one_after_the_other():
+    incoming = Incoming(Client(HEAD + HEAD + b"GET /th", b"ird HTTP/1.1\r\n\r\nrest"))
+
+    heads = [incoming.head(1.0, LIMITS) for _ in range(3)]
+
+    assert heads == [HEAD, HEAD, b"GET /third HTTP/1.1\r\n\r\n"]
+    assert incoming.take_buffered() == b"rest"
+
+
+@given(cuts=st.lists(st.integers(0, 60), max_size=8), is_late=st.booleans())
+@PROPERTY
+def test_a_head_is_the_same_however_it_is_cut(cuts, is_late):
+    octets = (b"\r\n" if is_late else b"") + HEAD + b"body"
+    edges = [0, *sorted(min(cut, len(octets)) for cut in cuts), len(octets)]
+    pieces = [octets[begin:end] for begin, end in itertools.pairwise(edges) if begin < end]
+    client = Client(*pieces)
+    incoming = Incoming(client)
+
+    head = incoming.head(1.0, LIMITS)
+
+    assert head == HEAD
+    assert incoming.take_buffered() + b"".join(client.pieces) == b"body"
+
+
+@pytest.mark.parametrize("sent", [[], [b"\r\n"], [b"GET / HT"], [HEAD[:-2]]], ids=["nothing", "CRLF", "a bit", "most"])
+def test_a_client_that_closes_has_no_other_request(sent):
+    assert Incoming(Client(*sent)).head(1.0, LIMITS) is None
+
+
+def test_a_silent_client_has_no_other_request():
+    client = Client(is_silent=True)
+
+    assert Incoming(client).head(95.0, LIMITS) is None
+    assert client.waits == [95.0]
+
+
+def test_a_head_that_does_not_get_whole_is_a_timeout():
+    with pytest.raises(RequestTimeout):
+        Incoming(Client(b"GET / HTTP/1.1\r\n", is_silent=True)).head(95.0, LIMITS, whole_s=5.0)
+
+
+def test_a_dripping_client_has_one_deadline_for_the_whole_head():
+    client = Client(*[b"G"] * 3, is_silent=True)
+
+    with pytest.raises(RequestTimeout):
+        Incoming(client).head(95.0, LIMITS, whole_s=5.0)
+
+    assert client.waits[0] == 95.0
+    assert 5.0 >= client.waits[1] >= client.waits[2] >= client.waits[3] > 0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "refusal"),
+    [
+        ([b"GET / HTTP/1.1\n"], InvalidRequest),
+        ([b"GET /" + b"a" * 5000, b"a" * 5000], UriTooLong),
+        ([b"GET / HTTP/1.1\r\n", *[b"X: " + b"a" * 5000 + b"\r\n"] * 20], HeadersTooLarge),
+    ],
+)
+def test_a_hopeless_head_is_refused_before_it_is_whole(pieces, refusal):
+    client = Client(*pieces, is_silent=True)
+
+    with pytest.raises(refusal):
+        Incoming(client).head(1.0, LIMITS)
+
+
+def test_what_was_read_too_far_can_be_put_back():
+    client, gateway = socket.socketpair()
+    with client, gateway:
+        client.sendall(HEAD + b"abc")
+        incoming = Incoming(gateway)
+        incoming.head(5.0, LIMITS)
+
+        octets = incoming.take_buffered()
+        incoming.unread(octets[1:])
+
+        assert (octets, incoming.take_buffered()) == (b"abc", b"bc")
