@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 
 import requests
 from flask import Flask
 
 from app import ledger, metrics_page, refusals, router, routes
+from app.admission import known_keys
 from app.entrance import Entrance, without_keys
 from app.ledger import Observers
 from app.relay.passthrough import Passthrough
@@ -43,7 +45,8 @@ def create_app(
     metrics_page.init_app(app, exposition, None if gateway.has_open_metrics else entrance.admission.require_master)
     # Around everything: sees refusals too. The log is told last, of what has been counted.
     answered = (*entrance.announce, metrics.answered)
-    ledger.init_app(app, Observers((metrics.opened,), answered, (metrics.closed, log_exchange)))
+    log = partial(log_exchange, keys=known_keys(gateway))
+    ledger.init_app(app, Observers((metrics.opened,), answered, (metrics.closed, log)))
     session, watch = session or upstream_session(environ), DepartureWatch()
     for route in gateway.routes:
         passthrough = Passthrough(route, session, watch, gateway.max_request_bytes)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.carriers import carried
-from app.credentials import query_without_keys, without_keys
+from app.credentials import path_without_keys, query_without_keys, without_keys
 from tests.values import PROPERTY
 
 KEYS = frozenset({"sk-master", "gk-2"})
@@ -103,3 +103,28 @@ def test_whatever_admits_a_client_is_not_sent_upstream(fields):
 @pytest.mark.parametrize("value", ["k=sk-master", "a=1; k=sk-master; b=2", "sk-master,sk-master", 'key="sk-master"'])
 def test_a_key_among_parameters_stays_here(value):
     assert without_keys([("Cookie", value), ("X-A", "1")], {"sk-master"}) == [("X-A", "1")]
+
+
+ISSUED = "sk-" + "Aa0_-" * 8 + "xyz"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        pytest.param("/v1/sk-master/x", "/v1/****/x", id="a segment"),
+        pytest.param("/v1/key=sk-master;b//x", "/v1/key=****;b//x", id="a part of one"),
+        pytest.param("/v1/sk%2Dmaster/%2F", "/v1/****/%2F", id="another spelling"),
+        pytest.param("/a/%73k-master:x/b", "/a/****/b", id="another spelling of a part"),
+        pytest.param(f"/v1/{ISSUED}/x", "/v1/****/x", id="issued"),
+        pytest.param(f"/v1/{ISSUED.replace('-', '%2d')}/x", "/v1/****/x", id="issued, in another spelling"),
+        pytest.param(f"/v1/a,{ISSUED}x,b", "/v1/****", id="like an issued one"),
+        pytest.param("/v1/sk-short/%2F//", "/v1/sk-short/%2F//", id="none"),
+        pytest.param("", "", id="no path"),
+    ],
+)
+def test_a_path_is_shown_without_keys(path, shown):
+    assert path_without_keys(path, KEYS) == shown
+
+
+def test_a_key_with_a_slash_is_not_shown():
+    assert path_without_keys("/v1/a/b/c", {"a/b"}) == "/v1/****/c"

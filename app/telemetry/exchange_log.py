@@ -2,16 +2,21 @@
 
 import logging
 import time
+from collections.abc import Set
 
+from app.credentials import path_without_keys
 from app.exchange import Exchange
 
 logger = logging.getLogger("tollhouse.exchange")
 debug_logger = logging.getLogger("tollhouse.relay")
 
 
-def log_exchange(exchange: Exchange) -> None:
-    """Write the exchange's line; call once, after its last octet."""
-    facts = exchange_facts(exchange, time.perf_counter())
+def log_exchange(exchange: Exchange, keys: Set[str] = frozenset()) -> None:
+    """Write the exchange's line; call once, after its last octet.
+
+    `keys` are the gateway's own as far as they are known without asking; none of them is written.
+    """
+    facts = exchange_facts(exchange, time.perf_counter(), keys)
     logger.info("exchange", extra={"facts": facts})
     if exchange.upstream_s and debug_logger.isEnabledFor(logging.DEBUG):
         debug_logger.debug(
@@ -20,17 +25,17 @@ def log_exchange(exchange: Exchange) -> None:
         )
 
 
-def exchange_facts(exchange: Exchange, now_s: float) -> dict[str, object]:
+def exchange_facts(exchange: Exchange, now_s: float, keys: Set[str] = frozenset()) -> dict[str, object]:
     """Return what the line tells; `now_s` is the end on the exchange's own clock.
 
-    The path stands without its query, which may carry a key.
+    The path stands without its query, which may carry a key, and without keys that somebody wrote into it.
     """
     first_byte_s = exchange.first_byte_s if exchange.first_byte_s is not None else now_s
     facts: dict[str, object] = {
         "request_id": exchange.request_id,
         "route": exchange.route,
         "method": exchange.method,
-        "path": exchange.path,
+        "path": path_without_keys(exchange.path, exchange.keys_withheld or keys),
         "status": exchange.status,
         "outcome": str(exchange.outcome),
         "key_alias": exchange.key_alias,

@@ -789,3 +789,18 @@ def test_refusals_and_admissions_side_by_side_are_not_mixed_up(guarded: Gateway,
 
     assert verdicts == {"good": {200}, "bad": {401}}
     assert len(upstream.requests) == 150
+
+
+@pytest.mark.parametrize("path", ["/tree/{}/x", "/a/{}/x", "/nowhere/{}/x", "/named/{}/x", "/v1/../{}/x"])
+@pytest.mark.parametrize("key", [TEAM, MASTER, TEAM.replace("-", "%2D"), "sk-" + "Zx09_-" * 7 + "Z"])
+@pytest.mark.parametrize("fields", [[], [bearer(TEAM)]])
+def test_key_in_the_path_is_not_logged(
+    guarded: Gateway, upstream: Upstream, path: str, key: str, fields: list[Field]
+) -> None:
+    """CONTRACT §1: wherever the request ends. The path itself travels as it came."""
+    got = guarded.ask("GET", path.format(key), fields)
+
+    line = guarded.exchange(got.request_id)
+    assert line["path"] == path.format("****")
+    assert key.encode() not in guarded.words()
+    assert [seen.target for seen in upstream.requests if key not in seen.target] == []

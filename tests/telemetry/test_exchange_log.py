@@ -67,6 +67,14 @@ def test_neither_query_nor_fields_nor_body_are_told():
     assert "canary" not in str(exchange_facts(exchange, now_s=101.0))
 
 
+def test_a_key_in_the_path_is_told_neither_where_it_was_found_nor_where_nobody_looked():
+    """A request that no route takes is not searched; what the file's keys are is known all the same."""
+    found = exchange_facts(an_exchange("GET", "/x/found-key/y", keys_withheld=frozenset({"found-key"})), now_s=1.0)
+    unrouted = exchange_facts(an_exchange("GET", "/x/file-key/y"), now_s=1.0, keys={"file-key"})
+
+    assert (found["path"], unrouted["path"]) == ("/x/****/y", "/x/****/y")
+
+
 def test_an_exchange_is_one_record():
     with logged("tollhouse.exchange") as records:
         log_exchange(a_served_exchange())
