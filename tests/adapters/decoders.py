@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.eventstream import EventStreamBuffer
@@ -21,9 +21,11 @@ class Wire:
     schema_class: str
     decode: Callable[[bytes], list[Any]]
     """Takes all bytes of a stream, returns its frames as plain values; raises where they are no whole frames."""
+    given: dict[str, Any] = field(default_factory=dict)
+    """What the schema is made with: a clock that stands, say."""
 
     def schema(self) -> Schema:
-        made: Schema = getattr(importlib.import_module(self.module), self.schema_class)()
+        made: Schema = getattr(importlib.import_module(self.module), self.schema_class)(**self.given)
         return made
 
 
@@ -56,6 +58,6 @@ def google_stream(stream: bytes) -> list[Any]:
 
 WIRES = {
     "anthropic": Wire("app.adapters.anthropic.schema", "AnthropicSchema", server_sent_events),
-    "bedrock": Wire("app.adapters.bedrock.schema", "BedrockSchema", aws_events),
+    "bedrock": Wire("app.adapters.bedrock.schema", "BedrockSchema", aws_events, {"clock_s": lambda: 0.0}),
     "gemini": Wire("app.adapters.gemini.schema", "GeminiSchema", google_stream),
 }
