@@ -5,7 +5,7 @@ arguments of `litellm.completion` and the answer back, over plain values: JSON o
 `chat.completion` and `chat.completion.chunk` as dicts (OpenAI API reference, Chat Completions, 2026).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,6 +34,8 @@ class ForeignRequest:
     body: Body
     query: Mapping[str, str] = field(default_factory=dict)
     """Decoded, the last of a name: {"alt": "sse"}. Holds no gateway key."""
+    litellm_params: Callable[[str], Body] = lambda _model: {}
+    """What `model_list` has for a model, for adapters whose methods want it; raises ModelNotFound."""
 
 
 @dataclass(frozen=True, slots=True)
