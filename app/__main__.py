@@ -57,9 +57,8 @@ def schema() -> int:
 def explain(inspection: Inspection, options: argparse.Namespace) -> int:
     """Print what would be sent upstream; 1 when the gateway would refuse the request."""
     from app.explain import explain as explained
-    from app.settings.masking import masked
 
-    explanation = explained(masked(inspection), options.method.upper(), options.path, options.headers)
+    explanation = explained(inspection, options.method, options.path, options.headers)
     print(explanation.text)
     return 0 if explanation.is_relayed or explanation.status < 400 else 1
 

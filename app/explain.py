@@ -1,25 +1,34 @@
 """What would be sent upstream for a request, without sending it.
 
-The request walks through the gateway's own rooms, so the answer cannot differ from what happens; only the
-transport at the end writes down instead of sending, and the secrets are stars from the beginning.
+The request is read by the gateway's own parser and walks through its own rooms, so the answer cannot differ from
+what happens; only the transport at the end writes down instead of sending, and the secrets are stars from the
+beginning. No store is opened: a credential on a route that asks for a key counts as one, wherever it is looked for.
 """
 
 import io
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, cast
 
 import requests
 from flask import Flask
+from pydantic import SecretStr
 from requests.adapters import BaseAdapter
 
-from app.errors import UpstreamUnreachable
+from app.admission import known_keys
+from app.carriers import ISSUED, carried, elsewhere
+from app.dialects import error_body
+from app.errors import Refusal, UpstreamUnreachable
 from app.exchange import EXCHANGE, Exchange, NoBody
 from app.factory import create_app
 from app.fields import Fields
+from app.principal import Principal, digest_of
 from app.relay.upstream import UpstreamRequest
-from app.settings.gateway import Gateway
-from app.settings.masking import STARS, starred, starred_query
+from app.serving.head import Limits, RequestHead, request_head
+from app.settings.gateway import Gateway, GatewayKey, Route
+from app.settings.load import Inspection
+from app.settings.masking import STARS, masked, starred, starred_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +41,51 @@ class Explanation:
     """What the gateway would answer by itself; meaningless where it relays."""
 
 
-def explain(gateway: Gateway, method: str, request_target: str, fields: Fields) -> Explanation:
+def explain(inspection: Inspection, method: str, request_target: str, fields: Fields) -> Explanation:
     """Return what the gateway would send for this request, or how it would refuse it.
 
-    `gateway` must be a masked one (`settings.masking`); the client's own credentials are masked here.
+    The operator's secrets and the client's own credentials are masked; gateway keys stay here.
     """
-    notebook = Notebook()
-    app = _house(gateway, notebook)
-    environ = _environ(method, request_target, fields)
-    status, body = _ask(app, environ)
-    exchange: Exchange = environ[EXCHANGE]
-    if notebook.request is None:
-        return Explanation(f"{status}: answered by the gateway itself, nothing is sent upstream\n{body}", False, status)
-    return Explanation("\n".join(_lines(exchange, notebook.request)), True, status)
+    gateway, keys = masked(inspection), known_keys(inspection.gateway)
+    try:
+        head = request_head(_octets(method, request_target, fields), Limits())
+    except Refusal as refusal:
+        return _refused(refusal.status, json.dumps(error_body(refusal, "openai", "")))
+    _, query = request_target.partition("?")[::2]
+    issued = {text for text in _credentials(head.fields, query) if ISSUED.fullmatch(text)}
+    walk = Walk(gateway, head, keys | issued)
+    route = walk.guarded_route()
+    if route is not None:
+        is_basic = route.custom_auth_parser == "langfuse"
+        presented = carried(head.fields, query, route.key_header, is_basic=is_basic)
+        walk = Walk(gateway, head, keys | issued | {*presented[:1]})
+    return walk.told()
+
+
+class Walk:
+    """One request's way through the gateway, with these keys as the file's."""
+
+    def __init__(self, gateway: Gateway, head: RequestHead, keys: Set[str]) -> None:
+        self._gateway = gateway
+        self._notebook = Notebook()
+        environ = _environ(head)
+        self._status, self._body = _ask(_house(gateway, keys, self._notebook), environ)
+        self._exchange: Exchange = environ[EXCHANGE]
+
+    def guarded_route(self) -> Route | None:
+        """Return the route that took the request, if it asks for a key."""
+        path, method = self._exchange.route, self._exchange.method
+        routes = (route for route in self._gateway.routes if route.path == path and method in route.methods)
+        return next((route for route in routes if route.auth), None)
+
+    def told(self) -> Explanation:
+        if self._notebook.request is None:
+            return _refused(self._status, self._body)
+        return Explanation("\n".join(_lines(self._exchange, self._notebook.request)), True, self._status)
+
+
+def _refused(status: int, body: str) -> Explanation:
+    return Explanation(f"{status}: answered by the gateway itself, nothing is sent upstream\n{body}", False, status)
 
 
 class Notebook(BaseAdapter):
@@ -67,27 +108,38 @@ class Unsent(NoBody):
         self.fields = fields
 
 
-def _house(gateway: Gateway, notebook: Notebook) -> Flask:
+def _house(gateway: Gateway, keys: Set[str], notebook: Notebook) -> Flask:
     """Return the app as the factory builds it, with the notebook for a transport."""
     session = requests.Session()
     session.mount("http://", notebook)
     session.mount("https://", notebook)
     # What is asked for is what an admitted client would have sent.
     routes = tuple(replace(route, auth=False) for route in gateway.routes)
-    return create_app(replace(gateway, routes=routes), session=session)
+    own = tuple(GatewayKey(SecretStr(key), Principal("", digest_of(key))) for key in keys)
+    return create_app(replace(gateway, routes=routes, keys=own), session=session)
 
 
-def _environ(method: str, request_target: str, fields: Fields) -> dict[str, Any]:
+def _octets(method: str, request_target: str, fields: Fields) -> bytes:
+    """Return the head as a client would write it."""
     if not any(name.lower() == "host" for name, _ in fields):
         fields = [("Host", "localhost:4000"), *fields]
+    lines = [f"{method} {request_target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _credentials(fields: Fields, query: str) -> set[str]:
+    return {*carried(fields, query), *elsewhere(fields, query)}
+
+
+def _environ(head: RequestHead) -> dict[str, Any]:
     return {
-        "REQUEST_METHOD": method,
-        "RAW_URI": request_target,
+        "REQUEST_METHOD": head.method,
+        "RAW_URI": head.target,
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "4000",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.url_scheme": "http",
-        "wsgi.input": Unsent(fields),
+        "wsgi.input": Unsent(head.fields),
         "wsgi.errors": io.StringIO(),
         "wsgi.version": (1, 0),
         "wsgi.multithread": False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from app.explain import explain
@@ -27,7 +29,7 @@ general_settings:
 def gateway(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(FILE)
-    return inspect(file, {}).gateway
+    return inspect(file, {})
 
 
 def head(explanation):
@@ -94,3 +96,80 @@ def test_what_the_gateway_would_refuse_is_refused_as_it_would(gateway, method, p
 
 def test_a_host_of_the_clients_own_is_looked_at(gateway):
     assert explain(gateway, "GET", "/exact", [("Host", "a b")]).status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "field"),
+    [
+        pytest.param("get", "/exact", ("X", "1"), id="methods have no lower case"),
+        pytest.param("GET", "/a b", ("X", "1"), id="a blank in the path"),
+        pytest.param("GET", "/exact", ("X Y", "1"), id="a blank in a name"),
+        pytest.param("GET", "/exact", ("Host", "a\r\nHost: b"), id="two hosts"),
+        pytest.param("GET", "/exact", ("Content-Length", "x"), id="no length"),
+    ],
+)
+def test_what_the_gateway_could_not_read_is_refused_as_it_would(gateway, method, target, field):
+    told = explain(gateway, method, target, [field])
+
+    assert (told.status, told.is_relayed) == (400, False)
+    assert "invalid_request" in told.text
+
+
+GUARDED = """\
+general_settings:
+  master_key: sk-master-of-this-file
+  pass_through_endpoints:
+    - {path: /closed, target: "http://127.0.0.1:9/", auth: true, forward_headers: true}
+    - {path: /open, target: "http://127.0.0.1:9/", forward_headers: true, default_query_params: {key: ours}}
+    - path: /langfuse
+      target: http://127.0.0.1:9/
+      custom_auth_parser: langfuse
+      forward_headers: true
+keys:
+  - {key: sk-key-of-this-file, key_alias: team}
+"""
+ISSUED = "sk-" + "i" * 43
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(GUARDED)
+    return inspect(file, {})
+
+
+@pytest.mark.parametrize("key", ["sk-key-of-this-file", "sk-master-of-this-file", ISSUED])
+@pytest.mark.parametrize("path", ["/closed", "/open", "/langfuse"])
+def test_keys_stay_here_as_they_would(guarded, path, key):
+    """What is told to the operator is not that a key travels, stars or no stars."""
+    fields = [("Authorization", f"Bearer {key}"), ("X-Odd", key), ("X-Kept", "1")]
+
+    told = explain(guarded, "GET", f"{path}?token={key}&x=1", fields)
+
+    assert [line for line in head(told)[2:] if not line.startswith("Host")] == ["X-Kept: 1"]
+    assert "token" not in head(told)[0]
+    assert key not in told.text
+
+
+def test_what_admits_the_client_stays_here_and_other_credentials_travel(guarded):
+    fields = [("Authorization", "Bearer chosen-key"), ("X-Api-Key", "other"), ("X-Odd", "chosen-key")]
+
+    closed, opened = (explain(guarded, "GET", path, fields) for path in ("/closed", "/open"))
+
+    assert head(closed)[2:] == ["X-Api-Key: ****"]
+    assert head(opened)[2:] == ["Authorization: Bearer ****", "X-Api-Key: ****", "X-Odd: chosen-key"]
+
+
+def test_a_basic_user_admits_where_the_route_says_langfuse(guarded):
+    pair = "Basic " + b64encode(b"chosen-key:x").decode()
+
+    told = explain(guarded, "GET", "/langfuse", [("Authorization", pair), ("X-Odd", "chosen-key")])
+
+    assert head(told)[2:] == []
+
+
+def test_a_withheld_pair_leaves_its_place_to_the_default(guarded):
+    told = explain(guarded, "GET", f"/open?key={ISSUED}", [])
+
+    assert head(told)[0] == "GET /?key=**** HTTP/1.1"
+    assert head(explain(guarded, "GET", "/open?key=theirs&x", []))[0] == "GET /?key=****&x HTTP/1.1"

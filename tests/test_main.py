@@ -94,7 +94,7 @@ def test_schema_prints_json(capsys):
 def test_explain_prints_what_would_be_sent(good, capsys):
     arguments = [
         "explain",
-        "post",
+        "POST",
         "/v1/rerank?a=%2F",
         "--config",
         str(good),
