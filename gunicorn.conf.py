@@ -8,6 +8,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc
 import logging
 import os
 import resource
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from app.adapters import litellm_library
 from app.settings import environment, snapshot
 from app.settings.gateway import Gateway
 from app.settings.problems import SettingsInvalid
@@ -68,6 +70,7 @@ def on_starting(server: Any) -> None:
     except OSError as fault:
         sys.exit(f"DATA_DIR cannot be used, name a folder that can be written to: {fault}")
     _warn(gateway)
+    _load_litellm(gateway)
     # No hook of gunicorn's can refuse a reload, and this one must: workers are not replaced for a bad file.
     server.reload = partial(_reload, server.reload)
 
@@ -80,7 +83,17 @@ def _reload(replace_workers: Callable[[], None]) -> None:
         logger.error("the file was not reloaded, the settings before it stay in force:\n%s", invalid)
         return
     _warn(gateway)
+    _load_litellm(gateway)
     replace_workers()
+
+
+def _load_litellm(gateway: Gateway) -> None:
+    """Load what adapter routes need in the master: the workers share its memory, and start without waiting for it."""
+    if gateway.needs_litellm:
+        litellm_library.warm_up()
+        # What the collector never looks at, it never writes to: its marks would make copies of every page.
+        gc.collect()
+        gc.freeze()
 
 
 def _warn(gateway: Gateway) -> None:

@@ -11,9 +11,9 @@ from app import ledger, metrics_page, refusals, router, routes
 from app.admission import known_keys
 from app.entrance import Entrance, without_keys
 from app.ledger import Observers
-from app.relay.passthrough import Passthrough
+from app.relay.completion import Library
 from app.relay.upstream import upstream_session
-from app.relay.watch import DepartureWatch
+from app.relay.ways import Ways
 from app.settings import snapshot
 from app.settings.gateway import Gateway
 from app.telemetry.exchange_log import log_exchange
@@ -27,12 +27,13 @@ def create_app(
     gateway: Gateway | None = None,
     environ: Mapping[str, str] = os.environ,
     session: requests.Session | None = None,
+    library: Library | None = None,
 ) -> Flask:
     """Return the gateway as a WSGI application.
 
     Without `gateway`, serves the file that CONFIG_FILE_PATH names. Raises SettingsInvalid with every
     problem of that file. Call it once per worker, after the fork: `session` owns the worker's connections
-    and needs an adapter that takes `UpstreamRequest`s.
+    and needs an adapter that takes `UpstreamRequest`s; `library` is litellm, or what stands for it.
     """
     gateway = gateway or snapshot.current(environ)
     app = Flask("tollhouse", static_folder=None)
@@ -47,10 +48,9 @@ def create_app(
     answered = (*entrance.announce, metrics.answered)
     log = partial(log_exchange, keys=known_keys(gateway))
     ledger.init_app(app, Observers((metrics.opened,), answered, (metrics.closed, log)))
-    session, watch = session or upstream_session(environ), DepartureWatch()
+    ways = Ways(gateway, session or upstream_session(environ), library)
     for route in gateway.routes:
-        passthrough = Passthrough(route, session, watch, gateway.max_request_bytes)
-        app.register_blueprint(routes.blueprint(route, entrance.gates, passthrough.relay))
+        app.register_blueprint(routes.blueprint(route, entrance.gates, ways.of(route)))
     routes.close_paths(app, gateway.routes)
     return app
 

@@ -15,7 +15,7 @@ from app.relay.delivery import Delivery, RelayedResponse
 from app.relay.upload import BoundedUpload, too_large
 from app.relay.upstream import UpstreamAdapter, UpstreamRequest, UpstreamResponse
 from app.relay.watch import DepartureWatch
-from app.settings.gateway import Route
+from app.settings.gateway import HttpTarget, Route
 from app.targets import upstream_path, upstream_query
 
 
@@ -23,18 +23,23 @@ class Passthrough:
     """One route's way upstream; what does not change between exchanges is worked out once."""
 
     def __init__(
-        self, route: Route, session: requests.Session, watch: DepartureWatch, max_request_bytes: int | None
+        self,
+        route: Route,
+        target: HttpTarget,
+        session: requests.Session,
+        watch: DepartureWatch,
+        max_request_bytes: int | None,
     ) -> None:
-        self._target = route.target
+        self._target = target
         self._timeouts = route.timeouts
         self._watch = watch
         self._max_request_bytes = max_request_bytes
         self._hidden = frozenset({route.key_header} if route.key_header else ())
         self._forwards = forwarding(route.forward_headers)
         self._configured = [(name, value.get_secret_value()) for name, value in route.headers]
-        self._query = route.target.query.get_secret_value()
+        self._query = target.query.get_secret_value()
         self._defaults = [(name, value.get_secret_value()) for name, value in route.default_query_params]
-        url = f"{route.target.scheme}://{route.target.authority}/"
+        url = f"{target.scheme}://{target.authority}/"
         self._adapter = cast(UpstreamAdapter, session.get_adapter(url))
 
     def relay(self, exchange: Exchange, segments: Mapping[str, str], remainder: str) -> Response:

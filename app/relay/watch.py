@@ -8,6 +8,7 @@ still unread. A half-closed client counts as gone, as in nginx and Go.
 import select
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 import gevent
@@ -19,27 +20,34 @@ from app.errors import ClientLeft
 READABLE = 1  # libev's EV_READ
 IS_LINUX = sys.platform == "linux"
 
+Fault = Callable[[], BaseException]
+
+
+def client_left() -> BaseException:
+    """Return what is raised where an exchange waits whose client has left."""
+    return ClientLeft("the client closed its connection")
+
 
 class DepartureWatch:
     """One epoll set for all waiting exchanges of a worker; made with the first of them, so after the fork.
 
     Where there is no epoll (macOS) a departure is noticed at the next write, as everywhere in WSGI.
-    `begin` and `end` are called by the exchange's own greenlet; between them ClientLeft may be raised in it
-    wherever it waits, as gevent.Timeout would be.
+    `begin` and `end` are called by the exchange's own greenlet; between them what `fault` makes, ClientLeft if
+    nothing else is said, may be raised in it wherever it waits, as gevent.Timeout would be.
     """
 
     def __init__(self) -> None:
         self._epoll: select.epoll | None = None
-        self._waiting: dict[int, gevent.Greenlet] = {}
+        self._waiting: dict[int, tuple[gevent.Greenlet, Fault]] = {}
 
-    def begin(self, client: socket.socket) -> None:
+    def begin(self, client: socket.socket, fault: Fault = client_left) -> None:
         """Watch this client on behalf of the current greenlet."""
         if not IS_LINUX:
             return
         if self._epoll is None:
             self._epoll = self._opened()
         number = client.fileno()
-        self._waiting[number] = gevent.getcurrent()
+        self._waiting[number] = gevent.getcurrent(), fault
         self._epoll.register(number, select.EPOLLRDHUP)
 
     def end(self, client: socket.socket) -> None:
@@ -53,7 +61,7 @@ class DepartureWatch:
         self._watcher.start(self._wake)
         return epoll
 
-    def _forget(self, number: int) -> gevent.Greenlet | None:
+    def _forget(self, number: int) -> tuple[gevent.Greenlet, Fault] | None:
         waiting = self._waiting.pop(number, None)
         if waiting is not None and self._epoll is not None:
             with suppress(OSError):
@@ -64,4 +72,5 @@ class DepartureWatch:
         for number, _event in self._epoll.poll(0) if self._epoll else ():
             waiting = self._forget(number)
             if waiting is not None:
-                waiting.throw(ClientLeft("the client closed its connection"))
+                greenlet, fault = waiting
+                greenlet.throw(fault())

@@ -1,39 +1,64 @@
 """From a sound file to the gateway it describes."""
 
 from base64 import b64encode
+from dataclasses import replace
+from typing import Any
 
 from pydantic import SecretStr
 
 from app.principal import Principal, digest_of
-from app.settings import fields, gateway, models
+from app.settings import adapters, fields, gateway, models
 from app.settings.problems import spelled
 from app.settings.understanding import ROUTES
 
 _MB = 1024 * 1024
 
 
-def build(file: models.ConfigFile, warnings: tuple[str, ...]) -> gateway.Gateway:
-    """Return the gateway; the file must have passed every check."""
+# The one method that the providers' SDKs use for completions; others take what a route for a URL takes.
+_ADAPTER_METHODS = ("POST",)
+
+
+def build(file: models.ConfigFile, loaded: adapters.Loaded, warnings: tuple[str, ...]) -> gateway.Gateway:
+    """Return the gateway; the file must have passed every check, and its adapters be loaded."""
     general = file.general_settings
     megabytes = general.max_request_size_mb
     return gateway.Gateway(
-        routes=tuple(route(index, endpoint) for index, endpoint in enumerate(general.pass_through_endpoints)),
+        routes=tuple(route(index, endpoint, loaded) for index, endpoint in enumerate(general.pass_through_endpoints)),
         master_key=general.master_key,
         max_request_bytes=None if megabytes is None else max(1, int(megabytes * _MB)),
         warnings=warnings,
         keys=tuple(map(_key, file.keys)),
         refuses_on_limiter_failure=general.on_limiter_failure == "refuse",
         has_open_metrics=not general.require_auth_for_metrics_endpoint,
+        models=tuple(gateway.Model(entry.model_name, _litellm_params(entry)) for entry in file.model_list),
     )
 
 
-def route(index: int, endpoint: models.PassThroughEndpoint) -> gateway.Route:
+def route(index: int, endpoint: models.PassThroughEndpoint, loaded: adapters.Loaded) -> gateway.Route:
     """Return the route that the entry of this index describes."""
-    assert isinstance(endpoint.target, gateway.HttpTarget), "adapters are refused by unserved.py"
+    if not isinstance(endpoint.target, gateway.HttpTarget):
+        return _adapter_route(index, endpoint, adapters.target(endpoint, loaded))
+    return _route(index, endpoint, endpoint.target)
+
+
+def _adapter_route(index: int, endpoint: models.PassThroughEndpoint, target: gateway.AdapterTarget) -> gateway.Route:
+    route, written = _route(index, endpoint, target), endpoint.model_fields_set
+    return replace(
+        route,
+        methods=route.methods if "methods" in written else _ADAPTER_METHODS,
+        # A shipped adapter knows its paths; an adapter of the operator's has the one that it stands at.
+        include_subpath=route.include_subpath or not target.takes_litellms_own,
+        error_format=route.error_format if "error_format" in written else target.schema.dialect,
+    )
+
+
+def _route(
+    index: int, endpoint: models.PassThroughEndpoint, target: gateway.HttpTarget | gateway.AdapterTarget
+) -> gateway.Route:
     return gateway.Route(
         place=spelled((*ROUTES, index)),
         path=endpoint.path,
-        target=endpoint.target,
+        target=target,
         methods=endpoint.methods,
         include_subpath=endpoint.include_subpath,
         forward_headers=endpoint.forward_headers,
@@ -54,6 +79,17 @@ def asks_for_key(endpoint: models.PassThroughEndpoint) -> bool:
     names_key_header = fields.LITELLM_USER_API_KEY in map(str.lower, endpoint.headers)
     is_adapter = not isinstance(endpoint.target, gateway.HttpTarget)
     return is_adapter or names_key_header or endpoint.custom_auth_parser is not None
+
+
+def _litellm_params(entry: models.ModelEntry) -> dict[str, Any]:
+    """Return the arguments as litellm knows them: lists are lists there."""
+    return {name: _listed(value) for name, value in entry.litellm_params.model_dump().items()}
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _listed(child) for name, child in value.items()}
+    return [_listed(child) for child in value] if isinstance(value, tuple | list) else value
 
 
 def _key(entry: models.KeyEntry) -> gateway.GatewayKey:

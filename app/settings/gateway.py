@@ -4,10 +4,13 @@ Everything a worker needs to know about the file stands here; the shape of the f
 `models.py`. Whatever may hold a secret is a `SecretStr`, so that printing any of these values shows stars.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import SecretStr
 
+from app.adapters.schema import Schema
 from app.principal import Principal
 
 
@@ -39,6 +42,27 @@ class HttpTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterTarget:
+    """Which wire schema an adapter route speaks."""
+
+    name: str
+    """As written: `app.adapters.anthropic_adapter`, `custom_callbacks.my_adapter`."""
+    schema: Schema
+    takes_litellms_own: bool
+    """The schema is an adapter of the operator's, and takes litellm's objects instead of plain ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One entry of `model_list`."""
+
+    name: str
+    """What clients ask for; may hold `*`."""
+    litellm_params: Mapping[str, Any] = field(repr=False)
+    """`model`, and whatever else `litellm.completion` takes; holds credentials."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One entry of `pass_through_endpoints`."""
 
@@ -46,7 +70,7 @@ class Route:
     """Where it stands in the file: `general_settings.pass_through_endpoints[2]`."""
     path: str
     """As written; may hold `{name}`, which matches one segment."""
-    target: HttpTarget
+    target: HttpTarget | AdapterTarget
     methods: tuple[str, ...]
     include_subpath: bool
     forward_headers: bool | tuple[str, ...]
@@ -89,8 +113,15 @@ class Gateway:
     """What becomes of limited requests while Redis cannot be reached: refused, or counted on this machine alone."""
     has_open_metrics: bool = False
     """/metrics answers without the master key."""
+    models: tuple[Model, ...] = ()
+    """In the order of the file; several of one name take turns."""
 
     @property
     def needs_keys(self) -> bool:
         """Whether there is anything that a key of the store could open."""
         return self.master_key is not None or any(route.auth for route in self.routes)
+
+    @property
+    def needs_litellm(self) -> bool:
+        """Whether a route leads to an adapter."""
+        return any(isinstance(route.target, AdapterTarget) for route in self.routes)

@@ -1,6 +1,6 @@
 """The routes of a file as a table for people."""
 
-from app.settings.gateway import Route
+from app.settings.gateway import AdapterTarget, Route
 from app.settings.load import Inspection
 from app.settings.masking import masked, starred_query
 
@@ -24,6 +24,8 @@ def _row(route: Route) -> tuple[str, ...]:
 
 def _target(route: Route) -> str:
     target = route.target
+    if isinstance(target, AdapterTarget):
+        return target.name
     query = target.query.get_secret_value()
     return f"{target.scheme}://{target.authority}{target.path}" + (f"?{starred_query(query)}" if query else "")
 

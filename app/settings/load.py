@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.settings import building, cautions, checks, document, references, unserved
+from app.settings import adapters, building, cautions, checks, document, references, unserved
 from app.settings.gateway import Gateway
 from app.settings.problems import Finding, Place, Problem, SettingsInvalid, spelled
 from app.settings.understanding import IGNORED, Understood, empty, understand
@@ -39,11 +39,12 @@ def inspect(path: Path, environ: Mapping[str, str]) -> Inspection:
     written = document.read(_octets(path))
     resolved = references.resolve_all(_meant(written.value), environ, path.parent)
     understood = understand(resolved.value, written.lines.keys())
-    found = list(_findings(written, resolved, understood, _own_port(environ)))
+    loaded = adapters.load_all(understood.candidates, path.parent)
+    found = list(_findings(written, resolved, understood, loaded, _own_port(environ)))
     if found or understood.file is None:
         raise SettingsInvalid(_problems(found, path, written.lines))
     warnings = tuple(cautions.warnings(understood.file))
-    return Inspection(building.build(understood.file, warnings), written.value, resolved.secrets)
+    return Inspection(building.build(understood.file, loaded, warnings), written.value, resolved.secrets)
 
 
 def _octets(path: Path) -> bytes:
@@ -67,7 +68,11 @@ def _own_port(environ: Mapping[str, str]) -> int:
 
 
 def _findings(
-    written: document.Document, resolved: references.Resolved, understood: Understood, own_port: int
+    written: document.Document,
+    resolved: references.Resolved,
+    understood: Understood,
+    loaded: adapters.Loaded,
+    own_port: int,
 ) -> Iterator[Finding]:
     """Yield everything found; of one place only what comes first, since the rest follows from it."""
     crossing = checks.findings(understood.candidates, own_port)
@@ -76,7 +81,7 @@ def _findings(
         (*written.findings, *resolved.findings),
         empty(resolved.value),
         understood.findings,
-        (*unserved.findings(resolved.value), *crossing, *key_findings),
+        (*unserved.findings(resolved.value), *loaded.findings, *crossing, *key_findings),
     )
     told: set[Place] = set()
     for stage in stages:

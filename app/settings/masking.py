@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from app.headers import CREDENTIALS
 from app.settings import references, urls
-from app.settings.gateway import Gateway, HttpTarget, Route
+from app.settings.gateway import Gateway, HttpTarget, Model, Route
 from app.settings.load import Inspection
 from app.settings.problems import Place
 from app.settings.understanding import ROUTES
@@ -27,7 +27,8 @@ _SCHEME = re.compile(r"(bearer|basic|digest|token|apikey|key|negotiate|aws4-hmac
 def masked(inspection: Inspection) -> Gateway:
     """Return the gateway with stars wherever a reference brought something in."""
     routes = (_route(route, index, inspection) for index, route in enumerate(inspection.gateway.routes))
-    return replace(inspection.gateway, routes=tuple(routes), master_key=None, keys=())
+    models = (_model(model, index, inspection) for index, model in enumerate(inspection.gateway.models))
+    return replace(inspection.gateway, routes=tuple(routes), master_key=None, keys=(), models=tuple(models))
 
 
 def is_telling(name: str) -> bool:
@@ -58,8 +59,23 @@ def _route(route: Route, index: int, inspection: Inspection) -> Route:
         (name, _value(value, (*place, "default_query_params", name), inspection))
         for name, value in route.default_query_params
     )
-    target = _target(route.target, (*place, "target"), inspection)
+    target = route.target
+    if isinstance(target, HttpTarget):
+        target = _target(target, (*place, "target"), inspection)
     return replace(route, headers=headers, default_query_params=defaults, target=target)
+
+
+def _model(model: Model, index: int, inspection: Inspection) -> Model:
+    """Return the entry with stars in all of its `litellm_params` that are no more than numbers or a name."""
+    place: Place = ("model_list", index, "litellm_params")
+    shown = {name: _param(name, value, (*place, name), inspection) for name, value in model.litellm_params.items()}
+    return replace(model, litellm_params=shown)
+
+
+def _param(name: str, value: object, place: Place, inspection: Inspection) -> object:
+    if isinstance(value, str) and not inspection.secrets.get(place):
+        return starred(name, value)
+    return value if isinstance(value, int | float | None) else STARS
 
 
 def _header(name: str, value: SecretStr, place: Place, inspection: Inspection) -> SecretStr:

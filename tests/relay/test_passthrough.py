@@ -50,7 +50,7 @@ class Way:
 
     def relay(self, exchange, segments=(), remainder="", target="/", max_request_bytes=None, **route):
         route = a_route(target=f"http://{self._upstream.authority}{target}", **route)
-        passthrough = Passthrough(route, self._session, self.watch, max_request_bytes)
+        passthrough = Passthrough(route, route.target, self._session, self.watch, max_request_bytes)
         self._relayed.append(Relayed(passthrough.relay(exchange, dict(segments), remainder)))
         return self._relayed[-1]
 
@@ -380,7 +380,8 @@ def test_a_client_is_not_watched_after_a_failure(way, upstream, ends, route, fau
 
 def test_a_failed_exchange_has_its_times(way, upstream):
     exchange = an_exchange()
-    passthrough = Passthrough(a_route(target=f"http://127.0.0.1:{free_port()}/"), upstream_session({}), way.watch, None)
+    route = a_route(target=f"http://127.0.0.1:{free_port()}/")
+    passthrough = Passthrough(route, route.target, upstream_session({}), way.watch, None)
 
     with pytest.raises(UpstreamUnreachable):
         passthrough.relay(exchange, {}, "")

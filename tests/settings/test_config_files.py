@@ -108,7 +108,6 @@ def test_what_the_settings_file_calls_coming_is_understood_and_refused(tmp_path)
     assert [problem.place.rpartition(".")[2] for problem in refused.value.problems] == [
         "rpm_limit",
         "cost_per_request",
-        "model_list",
         "tpm_limit",
         "max_budget",
         "budget_duration",

@@ -1,0 +1,173 @@
+"""Carries the exchanges of an adapter route to a model and back, through `litellm.completion`."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote
+
+from flask import Response
+
+from app.adapters.litellm_library import plain
+from app.adapters.schema import CompletionRequest, ForeignRequest
+from app.credentials import query_without_keys
+from app.errors import Refusal, RouteNotFound
+from app.exchange import Exchange
+from app.fields import Fields
+from app.relay.arguments import Arguments, dropped_field
+from app.relay.delivery import server_timing
+from app.relay.frames import FrameStream
+from app.relay.json_body import json_body
+from app.relay.model_choice import ModelChoice, Params
+from app.relay.watch import DepartureWatch
+from app.relay.watched import Watched
+from app.settings.gateway import AdapterTarget, Route
+
+logger = logging.getLogger("tollhouse")
+
+# A body is held whole here, and more than once while it is translated.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+
+class Library(Protocol):
+    """What the room needs of litellm; `app.adapters.litellm_library` has it."""
+
+    def complete(self, arguments: Mapping[str, Any], params: Params) -> Any: ...
+
+    def chunks(self, stream: Any, params: Params) -> Iterator[Any]: ...
+
+    def count_tokens(self, params: Params, arguments: Mapping[str, Any]) -> int: ...
+
+    def is_taken(self, name: str, params: Params) -> bool: ...
+
+    def is_reserved(self, name: str) -> bool: ...
+
+
+class Completion:
+    """One adapter route's way to the models."""
+
+    def __init__(
+        self,
+        route: Route,
+        target: AdapterTarget,
+        models: ModelChoice,
+        library: Library,
+        watch: DepartureWatch,
+        max_request_bytes: int | None,
+    ) -> None:
+        self._schema = target.schema
+        self._takes_litellms_own = target.takes_litellms_own
+        self._models = models
+        self._library = library
+        self._watch = watch
+        self._idle_s = route.timeouts.idle_s
+        self._arguments = Arguments(route, library)
+        self._max_bytes = min(MAX_BODY_BYTES, max_request_bytes or MAX_BODY_BYTES)
+
+    def relay(self, exchange: Exchange, segments: Mapping[str, str], remainder: str) -> Response:
+        """Return the answer, whole or, where the client asked for a stream, with its first frame at hand.
+
+        Raises InvalidRequest, RouteNotFound, ModelNotFound, RequestTooLarge, UpstreamError or ClientLeft.
+        """
+        if exchange.socket is not None:
+            # A client that stops sending, or stops reading the answer, does not keep its slot.
+            exchange.socket.settimeout(self._idle_s)
+        chosen = _Chosen(self._models)
+        request = self._schema.understand(self._foreign(exchange, segments, remainder, chosen))
+        params = chosen.params(request.model)
+        arguments, dropped = self._arguments.of(request, params)
+        if dropped:
+            logger.debug("exchange %s: not carried over: %s", exchange.request_id, dropped_field(dropped))
+        fields: Fields = [("x-gateway-dropped", dropped_field(dropped))] if dropped else []
+        fields += self._schema.answer_fields(exchange.request_id)
+        if request.counts_tokens:
+            tokens = self._library.count_tokens(params, arguments)
+            return _json(self._schema.token_count(tokens, request), fields)
+        watched = Watched(exchange, self._watch)
+        if request.is_streaming:
+            return self._streamed(exchange, request, arguments, params, watched, fields)
+        return self._whole(exchange, request, arguments, params, watched, fields)
+
+    def _foreign(
+        self, exchange: Exchange, segments: Mapping[str, str], remainder: str, chosen: "_Chosen"
+    ) -> ForeignRequest:
+        operation = self._schema.operation(remainder)
+        if operation is None:
+            raise RouteNotFound("This adapter has nothing at this path.")
+        named = {name: unquote(value) for name, value in segments.items()}
+        query = query_without_keys(exchange.query, exchange.keys_withheld) or ""
+        return ForeignRequest(
+            replace(operation, path={**named, **operation.path}),
+            json_body(exchange, self._max_bytes),
+            dict(parse_qsl(query, keep_blank_values=True)),
+            chosen.params,
+        )
+
+    def _whole(
+        self,
+        exchange: Exchange,
+        request: CompletionRequest,
+        arguments: dict[str, Any],
+        params: Params,
+        watched: Watched,
+        fields: Fields,
+    ) -> Response:
+        try:
+            completion = self._called(exchange, arguments, params, watched)
+        finally:
+            watched.end()
+        answer = self._schema.answer(completion if self._takes_litellms_own else plain(completion), request)
+        return _json(answer, [*fields, ("Server-Timing", server_timing(exchange))])
+
+    def _streamed(
+        self,
+        exchange: Exchange,
+        request: CompletionRequest,
+        arguments: dict[str, Any],
+        params: Params,
+        watched: Watched,
+        fields: Fields,
+    ) -> Response:
+        try:
+            stream = self._called(exchange, arguments, params, watched)
+            convert = None if self._takes_litellms_own else plain
+            frames = FrameStream(exchange, self._schema, request, stream, watched)
+            frames.begin(self._library.chunks(stream, params), convert)
+        except BaseException:
+            watched.end()
+            raise
+        fields = [*fields, ("Cache-Control", "no-cache"), ("Server-Timing", server_timing(exchange))]
+        head = [("Content-Type", self._schema.stream_type(request)), *fields]
+        return Response(frames, headers=head, direct_passthrough=True)
+
+    def _called(self, exchange: Exchange, arguments: dict[str, Any], params: Params, watched: Watched) -> Any:
+        began_s = time.perf_counter()
+        try:
+            answer = watched.call(self._library.complete, arguments, params)
+        except Refusal as refusal:
+            exchange.upstream_status = getattr(refusal.__cause__, "status", None)
+            raise
+        finally:
+            exchange.first_byte_s = time.perf_counter()
+            exchange.upstream_s = exchange.first_byte_s - began_s
+        exchange.upstream_status = 200
+        return answer
+
+
+class _Chosen:
+    """The entry of `model_list` that serves one request: looked up once, so that it takes one turn."""
+
+    def __init__(self, models: ModelChoice) -> None:
+        self._models = models
+        self._found: dict[str, Params] = {}
+
+    def params(self, model: str) -> Params:
+        if model not in self._found:
+            self._found[model] = self._models.params(model)
+        return self._found[model]
+
+
+def _json(value: Any, fields: Fields) -> Response:
+    return Response(json.dumps(value, separators=(",", ":")), headers=[("Content-Type", "application/json"), *fields])

@@ -1,0 +1,145 @@
+"""From the dotted path of a target to the adapter it names: a Python file beside the settings file, or a module."""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from app.adapters import litellm_library
+from app.adapters.own import OwnSchema, missing_methods
+from app.adapters.three_methods import ThreeMethods
+from app.settings.gateway import AdapterTarget
+from app.settings.models import PassThroughEndpoint
+from app.settings.problems import Finding, Place
+from app.settings.understanding import Candidate
+
+SHIPPED = "app.adapters"
+LONGEST_FAULT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The adapters that the routes name, by dotted path."""
+
+    adapters: Mapping[str, object]
+    findings: tuple[Finding, ...]
+
+
+class AdapterBroken(Exception):
+    """The dotted path leads to no adapter; the text says why, with a way out."""
+
+
+def load_all(candidates: Mapping[Place, Candidate], folder: Path) -> Loaded:
+    """Return the adapters that routes name; each module is run anew, so that a reload takes over what has changed."""
+    named = {place: c.endpoint.target for place, c in candidates.items() if isinstance(c.endpoint.target, str)}
+    unusable = litellm_library.unusable() if named else None
+    if unusable:
+        return Loaded({}, tuple(Finding((*place, "target"), unusable) for place in named))
+    if any(not path.startswith(f"{SHIPPED}.") for path in named.values()):
+        litellm_library.load()  # with what newer versions have lost, before anybody's adapter asks for it
+    loaded: dict[str, object | AdapterBroken] = {}
+    modules: dict[str, ModuleType] = {}
+    for path in dict.fromkeys(named.values()):
+        try:
+            loaded[path] = _adapter(path, folder, modules)
+        except AdapterBroken as broken:
+            loaded[path] = broken
+    wrong = ((place, loaded[path]) for place, path in named.items())
+    findings = tuple(Finding((*place, "target"), str(found)) for place, found in wrong if isinstance(found, Exception))
+    return Loaded(loaded, findings)
+
+
+def target(endpoint: PassThroughEndpoint, loaded: Loaded) -> AdapterTarget:
+    """Return where this endpoint leads; its adapter must have been loaded without a finding."""
+    path = str(endpoint.target)
+    adapter = loaded.adapters[path]
+    if type(adapter) is ThreeMethods:  # whoever derives from it wants its own methods called
+        return AdapterTarget(path, adapter.schema, takes_litellms_own=False)
+    is_reserved = litellm_library.load().is_reserved
+    own = OwnSchema(adapter, endpoint.error_format, is_reserved, endpoint.include_subpath)
+    return AdapterTarget(path, own, takes_litellms_own=True)
+
+
+def _adapter(path: str, folder: Path, modules: dict[str, ModuleType]) -> object:
+    name, _, attribute = path.rpartition(".")
+    module = modules.get(name) or _module(name, folder)
+    modules[name] = module
+    try:
+        adapter = getattr(module, attribute)
+    except AttributeError:
+        raise AdapterBroken(f"names {attribute}, which {_called(module)} does not have; correct the name") from None
+    missing = missing_methods(adapter)
+    if isinstance(adapter, type):
+        raise AdapterBroken(f"is a class and no adapter; name an instance: {attribute.lower()} = {attribute}()")
+    if missing:
+        raise AdapterBroken(f"is no adapter, it has no method {' and no '.join(missing)}; add it, or name another")
+    return adapter
+
+
+def _module(name: str, folder: Path) -> ModuleType:
+    file = folder.joinpath(*name.split(".")).with_suffix(".py")
+    if file.is_file():
+        return _run(name, file)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if missing.name and (name == missing.name or name.startswith(f"{missing.name}.")):
+            message = f"is neither http(s) nor an adapter: no {file.name} beside this file, and no module {name}"
+            raise AdapterBroken(f"{message}; correct the name") from missing
+        raise _broken(name, missing) from missing
+    except (Exception, SystemExit) as fault:
+        raise _broken(name, fault) from fault
+
+
+def _run(name: str, file: Path) -> ModuleType:
+    """Return a new module out of the file. What it imports from beside itself is new as well."""
+    spec = spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    # LiteLLM's page prints an adapter that uses litellm without importing it.
+    vars(module)["litellm"] = litellm_library.module()
+    with _importing_from(file.parent):
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as fault:
+            raise _broken(str(file), fault) from fault
+    return module
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Let a file import its neighbours, which never hide an installed module, and forget them afterwards."""
+    before = set(sys.modules)
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            place = getattr(sys.modules[name], "__file__", None)
+            if place and Path(place).is_relative_to(folder):
+                del sys.modules[name]
+
+
+def _called(module: ModuleType) -> str:
+    return str(getattr(module, "__file__", None) or module.__name__)
+
+
+def _broken(where: str, fault: BaseException) -> AdapterBroken:
+    """Return what to say of a module that cannot be run: the file, the line in it, the exception."""
+    line = fault.lineno if isinstance(fault, SyntaxError) and fault.filename == where else _line(where, fault)
+    place = f"{where}, line {line}" if line else where
+    said = " ".join(str(fault).split())[:LONGEST_FAULT]
+    return AdapterBroken(f"cannot be loaded: {place}: {type(fault).__name__}: {said}; correct it")
+
+
+def _line(where: str, fault: BaseException) -> int | None:
+    frames = traceback.extract_tb(fault.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == where), None)
