@@ -8,7 +8,8 @@ import lmdb
 import pytest
 
 from app.stores import parallel as module
-from app.stores.parallel import Parallel, is_alive, this_worker
+from app.stores.parallel import Parallel
+from app.stores.processes import this_worker
 from tests.values import logged
 
 BEGIN_THREE = """
@@ -127,12 +128,3 @@ def test_living_workers_keep_their_share_when_a_dead_one_loses_its_own(embedded)
     begun += [third.begin("key", 4) for _ in range(3)]
 
     assert begun == [True] * 6 + [False]
-
-
-def test_without_proc_an_id_in_use_is_taken_for_the_worker(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PROC", tmp_path)
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-
-    assert this_worker() == (os.getpid(), 0)
-    assert [is_alive((pid, 0)) for pid in (os.getpid(), gone.pid)] == [True, False]
