@@ -23,7 +23,7 @@ from app.settings import environment, snapshot
 from app.settings.gateway import Gateway
 from app.settings.problems import SettingsInvalid
 from app.telemetry import metrics_folder
-from app.telemetry.logs import logging_config
+from app.telemetry.logs import leave_out_unused, logging_config
 
 # Before prometheus_client is imported, which decides then where it counts.
 _metrics = metrics_folder.appoint(os.environ)
@@ -124,3 +124,4 @@ def _allow_many_sockets() -> None:
 bind = _all_interfaces(_environment.port)
 workers = _environment.workers
 logconfig_dict = logging_config(os.environ)
+leave_out_unused()

@@ -4,8 +4,8 @@ WSGI decodes the path and joins repeated fields. The raw forms come from the gat
 where it runs, else from the environ as well as that can tell.
 """
 
+import os
 import time
-import uuid
 from collections.abc import Iterator
 from re import compile as compile_pattern
 from typing import Any
@@ -33,7 +33,7 @@ def open_exchange(environ: Environ) -> Exchange:
     if not hasattr(body, "pieces"):
         body = WsgiBody(environ)
     exchange = Exchange(
-        request_id=uuid.uuid4().hex,
+        request_id=os.urandom(16).hex(),
         started_s=time.perf_counter(),
         method=environ["REQUEST_METHOD"],
         request_target=environ.get("RAW_URI") or environ.get("REQUEST_URI") or _rebuilt_target(environ),

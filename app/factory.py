@@ -9,6 +9,7 @@ from flask import Flask
 
 from app import ledger, metrics_page, refusals, router, routes
 from app.admission import known_keys
+from app.application import Application
 from app.entrance import Entrance, without_keys
 from app.ledger import Observers
 from app.relay.completion import Library
@@ -36,7 +37,7 @@ def create_app(
     and needs an adapter that takes `UpstreamRequest`s; `library` is litellm, or what stands for it.
     """
     gateway = gateway or snapshot.current(environ)
-    app = Flask("tollhouse", static_folder=None)
+    app = Application("tollhouse", static_folder=None)
     folder = appointed(environ)
     metrics = Metrics(Reserve(folder).has_room) if folder else Metrics()
     refusals.init_app(app)

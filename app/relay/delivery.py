@@ -82,7 +82,7 @@ class RelayedResponse(Response):
     """An answer that leaves as it came; werkzeug would rewrite Location and empty a 304's fields."""
 
     def __init__(self, exchange: Exchange, response: UpstreamResponse, delivery: Delivery) -> None:
-        super().__init__(delivery, direct_passthrough=True)
+        # Not super().__init__(): it makes fields of its own, which nobody here reads.
         self._status_line = f"{response.status_code} {response.reason}"
         self._fields = [*relayed_back(_one_length(response.fields)), ("Server-Timing", server_timing(exchange))]
         self._delivery = delivery
