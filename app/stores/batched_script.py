@@ -9,8 +9,8 @@ from redis.exceptions import NoScriptError
 
 from app.stores.deadline import Deadline
 
-# 80 ms, for what a client waits for.
-TICKS = 8
+# 50 ms, for what a client waits for.
+TICKS = 5
 
 
 class Asked(NamedTuple):
