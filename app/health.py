@@ -1,6 +1,5 @@
 """Door: whether this worker lives, and whether it should be sent work."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +7,6 @@ from datetime import UTC, datetime
 from flask import Blueprint, Flask, Response, jsonify
 
 from app import router
-from app.errors import Refusal
 
 METHODS = ("GET", "HEAD")
 
@@ -22,35 +20,6 @@ class Probe:
     """Returns None while all is well, or since when it is not, in Unix seconds."""
     is_needed: bool = True
     """Whether no work should be sent here without it; otherwise the gateway does worse, and goes on."""
-
-
-class AbsentSince:
-    """Remembers when a store that is asked for was first found absent; `now` is Unix time in seconds."""
-
-    def __init__(self, is_absent: Callable[[], bool], now: Callable[[], float] = time.time) -> None:
-        self._is_absent = is_absent
-        self._now = now
-        self._since_s: float | None = None
-
-    def __call__(self) -> float | None:
-        if not self._is_absent():
-            self._since_s = None
-        elif self._since_s is None:
-            self._since_s = self._now()
-        return self._since_s
-
-
-def unanswered(check: Callable[[], object]) -> Callable[[], bool]:
-    """Return a function that tells whether `check`, which raises a Refusal then, finds its store absent."""
-
-    def is_absent() -> bool:
-        try:
-            check()
-        except Refusal:
-            return True
-        return False
-
-    return is_absent
 
 
 class Readiness:

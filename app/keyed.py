@@ -20,14 +20,13 @@ def init_app(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> Entran
     stores = open_stores(gateway, environ)
     admission = Admission(stores.ring, known_keys(gateway))
     limits = ratelimit.init_app(app, stores.counters)
-    is_degraded = health.AbsentSince(lambda: stores.counters.is_degraded)
     probes = [
-        health.Probe("keys", lambda: stores.database.reach.away_since_s),
-        health.Probe("counters", is_degraded, is_needed=gateway.refuses_on_limiter_failure),
+        health.Probe("keys", stores.keys_away_since_s),
+        health.Probe("counters", stores.counters.degraded_since_s, is_needed=gateway.refuses_on_limiter_failure),
     ]
     health.init_app(app, probes)
     if gateway.master_key is not None:
         issuer = Issuer(stores.keys, stores.ring.is_own, stores.ring.own_aliases)
         management.init_app(app, issuer, admission.require_master)
     gates = (admission.admit, limits.admit)
-    return Entrance(admission, gates, (limits.announce,), lambda: stores.counters.is_degraded)
+    return Entrance(admission, gates, (limits.announce,), lambda: stores.counters.degraded_since_s() is not None)

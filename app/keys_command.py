@@ -19,6 +19,7 @@ from app.stores.embedded import EmbeddedStore
 from app.stores.engines import store_url
 from app.stores.key_database import KeyDatabase
 from app.stores.keys import KeyStore
+from app.stores.known_keys import KnownKeys
 
 PAGE = 100
 COLUMNS = ("key_id", "key_name", "key_alias", "rpm_limit", "max_parallel_requests", "expires", "blocked")
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _issuer(environ: Mapping[str, str]) -> Iterator[Issuer]:
     url = store_url(environ)
     embedded = EmbeddedStore(Path(environ.get("DATA_DIR") or "var"))
-    database = KeyDatabase(url, embedded.advance_generation)
+    database = KeyDatabase(url, KnownKeys(embedded).changing)
     try:
         yield Issuer(KeyStore(database))
     finally:

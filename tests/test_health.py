@@ -4,7 +4,6 @@ import pytest
 from flask import Flask
 
 from app import health
-from app.store_errors import StoreUnavailable
 
 
 @pytest.fixture
@@ -101,27 +100,3 @@ def test_neither_liveliness_nor_a_stopping_worker_asks_a_store():
     app.test_client().get("/health/readiness")
 
     assert asked == []
-
-
-def test_absence_is_dated_from_when_it_was_first_found():
-    is_absent, now = [False], [100.0]
-    since = health.AbsentSince(lambda: is_absent[0], lambda: now[0])
-
-    found = [since()]
-    for is_absent[0], now[0] in ((True, 200.0), (True, 300.0), (False, 400.0), (True, 500.0)):
-        found.append(since())
-
-    assert found == [None, 200.0, 200.0, None, 500.0]
-
-
-def test_a_store_that_refuses_to_answer_is_absent():
-    def refuse():
-        raise StoreUnavailable
-
-    assert health.unanswered(refuse)()
-    assert not health.unanswered(lambda: None)()
-
-
-def test_a_fault_in_a_check_is_not_taken_for_absence():
-    with pytest.raises(ZeroDivisionError):
-        health.unanswered(lambda: 1 / 0)()

@@ -10,7 +10,9 @@ from app.stores.embedded import EmbeddedStore
 from app.stores.engines import store_url
 from app.stores.key_database import KeyDatabase
 from app.stores.keys import KeyStore
+from app.stores.known_keys import KnownKeys, understood
 from tests.kit.gateway import free_port
+from tests.stores.key_values import untold
 
 
 @pytest.fixture
@@ -32,13 +34,14 @@ def keys(environ, capsys):
 
 
 @pytest.fixture
-def generation(tmp_path):
-    """Tell how often the keys were changed; that is what running workers look at on each request."""
+def known(tmp_path):
+    """Tell whom a key resolves to, as running workers look it up on each request."""
 
-    def read():
+    def read(secret):
         embedded = EmbeddedStore(tmp_path / "var")
         try:
-            return embedded.generation()
+            digest = digest_of(secret)
+            return understood(digest, KnownKeys(embedded).get(digest)).principal
         finally:
             embedded.close()
 
@@ -50,7 +53,7 @@ def stored(environ):
     """Read the key that the store has for a secret."""
 
     def read(secret):
-        database = KeyDatabase(store_url(environ), lambda: None)
+        database = KeyDatabase(store_url(environ), untold)
         try:
             return KeyStore(database).find(digest_of(secret))
         finally:
@@ -59,14 +62,14 @@ def stored(environ):
     return read
 
 
-def test_a_key_is_created_and_goes_alone_to_stdout(keys, stored, generation):
+def test_a_key_is_created_and_goes_alone_to_stdout(keys, stored, known):
     status, out, err = keys("create", "--alias", "team-a", "--rpm-limit", "60", "--route", "/a", "--route", "/b")
 
     secret = out.removesuffix("\n")
     key = stored(secret)
     assert (status, err) == (0, f"key_id {digest_of(secret)[:16]}\n")
     assert (key.key_alias, key.rpm_limit, key.allowed_passthrough_routes) == ("team-a", 60, ("/a", "/b"))
-    assert generation() == 1
+    assert known(secret) == key.principal()
 
 
 def test_the_list_tells_keys_and_no_secrets(keys):
@@ -93,20 +96,20 @@ def test_a_long_list_is_whole(keys, environ, monkeypatch):
 
 
 @pytest.mark.parametrize("by", ["key_id", "alias", "digest"])
-def test_running_workers_are_told_what_was_done(keys, stored, generation, by):
+def test_running_workers_are_told_what_was_done(keys, stored, known, by):
     secret = keys("create", "--alias", "team-a")[1].strip()
     key_id = digest_of(secret)[:16]
     name = {"key_id": key_id, "alias": "team-a", "digest": digest_of(secret)}[by]
 
     assert keys("block", name) == (0, f"{key_id} is blocked\n", "")
-    assert (stored(secret).blocked, generation()) == (True, 2)
+    assert (stored(secret).blocked, known(secret).is_blocked) == (True, True)
 
     assert keys("unblock", name) == (0, f"{key_id} is not blocked\n", "")
-    assert (stored(secret).blocked, generation()) == (False, 3)
+    assert (stored(secret).blocked, known(secret).is_blocked) == (False, False)
 
     status, out, _ = keys("delete", name)
     assert (status, out.endswith(" is deleted\n")) == (0, True)
-    assert (stored(secret), generation()) == (None, 4)
+    assert (stored(secret), known(secret)) == (None, None)
 
 
 @pytest.mark.parametrize(

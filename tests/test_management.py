@@ -196,11 +196,32 @@ def test_a_regenerated_key_has_another_secret_and_all_else(house):
     new = house.post("/key/regenerate", {"key": old["key_id"], "rpm_limit": 30}).json
 
     assert new["key"] != old["key"]
-    assert new["key_id"] == digest_of(new["key"])[:16]
+    # Under which its requests are counted: a new secret brings no second budget.
+    assert new["key_id"] == house.ring.resolve(new["key"]).key_id == old["key_id"]
     assert (new["key_alias"], new["rpm_limit"], new["created_at"]) == ("team-a", 30, old["created_at"])
     assert house.ring.resolve(old["key"]) is None
     assert house.ring.resolve(new["key"]).key_alias == "team-a"
     assert house.count() == 1
+
+
+def test_a_regenerated_key_is_deleted_by_its_new_secret_and_called_by_its_key_id(house):
+    old = house.generate()
+    new = house.post("/key/regenerate", {"key": old["key"]}).json
+
+    by_old, by_new = (house.post("/key/delete", {"keys": [key["key"]]}) for key in (old, new))
+
+    assert error_of(by_old) == (404, "key_not_found", "keys")
+    assert by_new.json == {"deleted_keys": [old["key_id"]]}
+
+
+def test_a_secret_that_was_replaced_is_issued_to_nobody_else(house):
+    """Its key_id still names the key that had it."""
+    old = house.generate(key="my-own-key-for-team-a")
+    house.post("/key/regenerate", {"key": old["key"]})
+
+    answer = house.post("/key/generate", {"key": old["key"]})
+
+    assert error_of(answer) == (400, "invalid_request", "key")
 
 
 @pytest.mark.parametrize("new_key", ["my-own-key-for-team-b", "sk-key-of-the-file"])

@@ -61,7 +61,9 @@ class Issuer:
         """Return a new key, secret included."""
         now_s = self._now()
         secret = self._secret(form.key, "key")
-        stored = stored_key({**self._columns(form), **_names(secret), "created_s": now_s, "updated_s": now_s})
+        traces = _traces(secret)
+        key_id = traces["digest"][:16]
+        stored = stored_key({**self._columns(form), **traces, "key_id": key_id, "created_s": now_s, "updated_s": now_s})
         try:
             self._store.add(stored)
         except Taken as taken:
@@ -74,9 +76,12 @@ class Issuer:
         return UpdatedKey.of(stored, key=stored.key_id)
 
     def regenerate(self, form: RegenerateForm) -> IssuedKey:
-        """Return the key with another secret; the one it had opens nothing any more."""
+        """Return the key with another secret; the one it had opens nothing any more.
+
+        It is the same key: it keeps its key_id, under which its requests are counted.
+        """
         secret = self._secret(form.new_key, "new_key")
-        stored = self._change(form.key, self._columns(form) | _names(secret), field="new_key")
+        stored = self._change(form.key, self._columns(form) | _traces(secret), field="new_key")
         return IssuedKey.of(stored, key=secret, token_id=stored.key_id)
 
     def block(self, form: KeyForm) -> KeyRow:
@@ -91,10 +96,12 @@ class Issuer:
         """Delete the keys, or none when one of them does not exist."""
         references = [key.get_secret_value() for key in form.keys or ()]
         aliases = form.key_aliases or []
-        if self._store.delete(references, aliases):
+        key_ids = self._store.delete(references, aliases)
+        if None in key_ids.values():
             field = "keys" if references else "key_aliases"
             raise KeyNotFound(f"Not all of {field} exist; nothing was deleted.", param=field)
-        return DeletedKeys(deleted_keys=[_public(reference) for reference in references] + aliases)
+        public = [name if _is_public(name) else str(key_ids[name]) for name in references]
+        return DeletedKeys(deleted_keys=public + aliases)
 
     def info(self, form: InfoQuery) -> KeyInfo:
         """Return one key."""
@@ -138,16 +145,14 @@ class Issuer:
         return stored
 
 
-def _names(secret: str) -> dict[str, str]:
+def _traces(secret: str) -> dict[str, str]:
     """Return the columns that a secret leaves behind."""
-    digest = digest_of(secret)
-    return {"digest": digest, "key_id": digest[:16], "key_name": f"sk-...{secret[-4:]}"}
+    return {"digest": digest_of(secret), "key_name": f"sk-...{secret[-4:]}"}
 
 
-def _public(reference: str) -> str:
-    """Return what was named by the client, unless that is the secret."""
-    is_public = KEY_ID.fullmatch(reference) or DIGEST.fullmatch(reference)
-    return reference if is_public else digest_of(reference)[:16]
+def _is_public(reference: str) -> bool:
+    """Tell whether this names a key without being its secret."""
+    return bool(KEY_ID.fullmatch(reference) or DIGEST.fullmatch(reference))
 
 
 def _refusal(field: str) -> InvalidRequest:

@@ -19,16 +19,16 @@ import lmdb
 logger = logging.getLogger("tollhouse")
 
 # Every record of the file begins with one of these.
-GENERATION = b"g"
 WINDOWS = b"w"
 PARALLEL = b"p"
-DEGRADED = b"d"
+KEY = b"k"
+REPORT = b"r"
 
 # Address space, most of it a hole in the file.
 MAP_BYTES = 256 * 1024 * 1024
 # What is written through a memory map must have its blocks: a full disk would be a SIGBUS. Enough for the
-# windows of a million admitted requests a minute.
-ALLOCATED_BYTES = 16 * 1024 * 1024
+# windows of a million admitted requests a minute and some 100,000 known keys.
+ALLOCATED_BYTES = 48 * 1024 * 1024
 MAX_PROCESSES = 512
 
 # What a transaction raises when it did not take place.
@@ -38,7 +38,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class EmbeddedStore:
-    """Counters in `data_dir`, and the generation of the keys.
+    """Counters in `data_dir`, and what the workers know of keys and stores.
 
     Open it once per process and after the fork: LMDB's locks do not survive one. What it holds lives for a
     minute, so nothing is ever synced to the disk, and what an earlier boot left is thrown away unread.
@@ -49,10 +49,11 @@ class EmbeddedStore:
         self.clock = clock
         data_dir.mkdir(parents=True, exist_ok=True)
         with _alone(data_dir / "counters.lock") as boot_file:
-            path = data_dir / "counters.lmdb"
-            _forget_earlier_boot(boot_file, path)
-            self._env = _opened(path)
-        self._writing = Writing(self._env, path)
+            self._path = data_dir / "counters.lmdb"
+            _forget_earlier_boot(boot_file, self._path)
+            self._env = _opened(self._path)
+        self._writings: list[Writing] = []
+        self._writing = self.another_writing()
 
     def reading(self) -> "lmdb.Transaction[bytes]":
         """Return a transaction that sees the store as it is now; for a with statement."""
@@ -62,31 +63,14 @@ class EmbeddedStore:
         """Return what gives a transaction in a with statement, in which nothing may wait: all others do."""
         return self._writing
 
-    def generation(self) -> int:
-        """Return how often the keys were changed; a cache of keys is good for one generation."""
-        with self.reading() as txn:
-            return _number(txn)
-
-    def advance_generation(self) -> int:
-        """Return the new generation; to be called once a change of the keys has been committed."""
-        with self.writing() as txn:
-            generation = _number(txn) + 1
-            txn.put(GENERATION, generation.to_bytes(8, "big"))
-        return generation
-
-    def announce(self, is_degraded: bool) -> bool:
-        """Note whether the machine does without its shared store; tells whether that is news."""
-        state = bytes([is_degraded])
-        try:
-            with self.writing() as txn:
-                before = txn.get(DEGRADED, b"\0")
-                txn.put(DEGRADED, state)
-        except STORE_FAULTS:
-            return True  # Better told twice than not at all.
-        return before != state
+    def another_writing(self) -> "Writing":
+        """Return what does the same for another thread: two of them may not share one."""
+        self._writings.append(Writing(self._env, self._path))
+        return self._writings[-1]
 
     def close(self) -> None:
-        self._writing.close()
+        for writing in self._writings:
+            writing.close()
         self._env.close()
 
 
@@ -120,10 +104,6 @@ class Writing:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1  # The number is another file's soon.
-
-
-def _number(txn: "lmdb.Transaction[bytes]") -> int:
-    return int.from_bytes(txn.get(GENERATION, b""), "big")
 
 
 @contextlib.contextmanager

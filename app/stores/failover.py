@@ -10,11 +10,16 @@ from dataclasses import replace
 from typing import Protocol
 
 import gevent
+from redis.exceptions import RedisError
 
 from app.limit_errors import LimiterUnavailable
-from app.stores.absence import UNANSWERED, Absence
+from app.stores.circuit_breaker import CircuitBreaker, Server
 from app.stores.windows import WINDOW_S, Standing, Windows
 
+# What a call raises that did not get through, or got an answer that is none.
+UNANSWERED = (RedisError, OSError, ValueError)
+GONE = "Redis is away, requests are counted on this machine alone"
+BACK = "Redis is back, requests are counted there again"
 # Keys of which the server's last word is kept.
 REMEMBERED = 10_000
 
@@ -42,20 +47,20 @@ class FailoverWindows:
         self,
         own: Windows,
         shared: SharedWindows,
-        announce: Callable[[bool], bool],
+        report: Callable[[bool], bool],
         is_refusing: bool = False,
         wait: Callable[[float], None] = gevent.sleep,
     ) -> None:
-        """`announce` as `Absence` wants it; `is_refusing` is `on_limiter_failure: refuse`."""
+        """`report` as `CircuitBreaker` wants it; `is_refusing` is `on_limiter_failure: refuse`."""
         self._own, self._shared, self._is_refusing = own, shared, is_refusing
         self._told: dict[str, tuple[Standing, float]] = {}
-        self._absence = Absence(shared.probe, announce, wait)
-        self._absence.look()
+        self._breaker = CircuitBreaker(Server(shared.probe, UNANSWERED, GONE, BACK), report, wait)
+        self._breaker.look()
 
     @property
     def is_degraded(self) -> bool:
         """Whether this worker does without the shared windows."""
-        return self._absence.is_away
+        return self._breaker.is_open
 
     def acquire(self, name: str, limit: int, window_s: int = WINDOW_S, amount: int = 1) -> Standing:
         """Admit and count `amount` requests at once, or refuse and count nothing.
@@ -70,7 +75,7 @@ class FailoverWindows:
         try:
             shared = self._shared.acquire(name, limit, window_s, amount)
         except UNANSWERED as fault:
-            self._absence.begins(fault)
+            self._breaker.open(fault)
             if not self._is_refusing:
                 return own
             self._give_back(name, own, window_s, amount)
@@ -82,7 +87,12 @@ class FailoverWindows:
         return shared
 
     def peek(self, name: str, limit: int, window_s: int = WINDOW_S) -> Standing:
-        """Return where the key stands now, as far as this worker knows without asking the server."""
+        """Return where the key stands now, as far as this worker knows without asking the server.
+
+        Raises LimiterUnavailable as `acquire` does: what a key is refused for is not its standing.
+        """
+        if self.is_degraded and self._is_refusing:
+            raise LimiterUnavailable("Requests cannot be counted now.")
         own = self._own.peek(name, limit, window_s)
         shared, at_s = self._told.get(name, (own, 0.0))
         left_s = shared.reset_s - (time.monotonic() - at_s)
@@ -95,7 +105,7 @@ class FailoverWindows:
         self._shared.clear(name)
 
     def close(self) -> None:
-        self._absence.close()
+        self._breaker.end()
         self._shared.close()
 
     def _remember(self, name: str, told: Standing) -> None:

@@ -1,26 +1,32 @@
 """Connections to the key store, each with a thread of its own, and what is said when nobody answers."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import gevent
 from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.principal import Principal
 from app.store_errors import StoreUnavailable
+from app.stores.circuit_breaker import CircuitBreaker, Server
 from app.stores.engines import POSTGRESQL, SQLITE, bring_up_to_date, opened
 from app.stores.native_thread import NativeThread, ThreadBusy, ThreadStuck
-from app.stores.reach import Reach
 
 T = TypeVar("T")
+# Whom the keys of a change resolve to once it is committed, by digest; None for nobody.
+After = Mapping[str, Principal | None]
 
 # A request whose key is not known here waits this long for the store and no longer. PostgreSQL can be gone
 # without a word; a file of this machine is only ever slow.
 LOOK_UP_S = {POSTGRESQL: 0.09, SQLITE: 1.0}
 WRITE_S = 2.0
 START_S = 10.0
+GONE = "the key store cannot be reached"
+BACK = "the key store answers again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +47,37 @@ class KeyDatabase:
     """
 
     def __init__(
-        self, url: URL, after_write: Callable[[], object], clock: Callable[[], float] = time.monotonic
+        self,
+        url: URL,
+        changing: Callable[[After], AbstractContextManager[object]],
+        report: Callable[[bool], bool] = lambda _is_away: True,
+        wait: Callable[[float], None] = gevent.sleep,
     ) -> None:
-        """`after_write` is called in another thread when a change is committed, even when nobody waits any more."""
+        """`changing` surrounds the commit of a change, in another thread, even when nobody waits for it any more.
+
+        `report` and `wait` as `CircuitBreaker` wants them.
+        """
         look_up_s = LOOK_UP_S[url.get_backend_name()]
         self._writer = ThreadedEngine(opened(url, writes=True, timeout_s=WRITE_S / 2), NativeThread(), WRITE_S)
         self._reader = ThreadedEngine(opened(url, writes=False, timeout_s=WRITE_S / 2), NativeThread(), WRITE_S)
         self.look_ups = ThreadedEngine(opened(url, writes=False, timeout_s=look_up_s / 2), NativeThread(), look_up_s)
         self.renewals = ThreadedEngine(opened(url, writes=False, timeout_s=look_up_s / 2), NativeThread(), look_up_s)
-        self._after_write = after_write
+        self._changing = changing
         self._is_up_to_date = False
-        self.reach = Reach("key store", clock)
+        self._breaker = CircuitBreaker(Server(self._probe, (StoreUnavailable,), GONE, BACK), report, wait)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether this worker has found the store away, and it has not answered since."""
+        return self._breaker.is_open
 
     def open(self) -> None:
-        """Bring the tables up to date. A store that is away is logged; the first call that reaches it does it then."""
-        try:
-            self.asked(
-                replace(self.look_ups, timeout_s=START_S), lambda connection: connection.execute(text("SELECT 1"))
-            )
-        except StoreUnavailable:
-            return
+        """Bring the tables up to date. A store that is away is logged; when it is found back, it is done then."""
+        self._breaker.look()
 
     def close(self) -> None:
         """End the connections and the threads."""
+        self._breaker.end()
         for threaded in (self._writer, self._reader, self.look_ups, self.renewals):
             threaded.thread.close()
             threaded.engine.dispose()
@@ -71,30 +85,41 @@ class KeyDatabase:
     def asked(self, threaded: ThreadedEngine, look: Callable[[Connection], T]) -> T:
         """Return what `look` finds in the look-ups or among the renewals.
 
-        While the store is away only one caller a second waits for it.
+        While the store is away nobody waits for it.
         """
-        if not self.reach.may_ask():
+        if self._breaker.is_open:
             raise StoreUnavailable
         try:
-            self._bring_up_to_date(threaded.timeout_s)
-            found = _run(threaded, lambda: _looked(threaded.engine, look))
+            return self._look(threaded, look)
         except StoreUnavailable as refusal:
             if not isinstance(refusal.__cause__, ThreadBusy):
-                self.reach.failed(_reason(refusal.__cause__))
+                self._breaker.open(refusal)
             raise
-        self.reach.answered()
-        return found
 
-    def written(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returns, once it is committed and everybody told. Raises IntegrityError.
+    def _look(self, threaded: ThreadedEngine, look: Callable[[Connection], T]) -> T:
+        self._bring_up_to_date(threaded.timeout_s)
+        return _run(threaded, lambda: _looked(threaded.engine, look))
 
-        A failure says nothing about reach: a file that is locked can still be read.
+    def _probe(self) -> None:
+        """No client waits for this: making the tables may take longer than a look-up may."""
+        timeout_s = self.look_ups.timeout_s if self._is_up_to_date else START_S
+        try:
+            self._look(replace(self.look_ups, timeout_s=timeout_s), _select_1)
+        except DBAPIError as fault:  # It answers, and is of no use.
+            raise StoreUnavailable from fault
+
+    def written(self, work: Callable[[Connection], tuple[T, After]]) -> T:
+        """Return the first of what `work` returns, once it is committed and the machine told. Raises IntegrityError.
+
+        A failure does not count as the store's absence: a file that is locked can still be read.
         """
 
         def write() -> T:
-            with self._writer.engine.begin() as connection:
-                result = work(connection)
-            self._after_write()
+            with self._writer.engine.connect() as connection, connection.begin() as transaction:
+                result, after = work(connection)
+                if after:
+                    with self._changing(after):
+                        transaction.commit()
             return result
 
         self._bring_up_to_date(self._writer.timeout_s)
@@ -144,7 +169,5 @@ def _looked(engine: Engine, look: Callable[[Connection], T]) -> T:
         return look(connection)
 
 
-def _reason(fault: BaseException | None) -> str:
-    """Return what the driver says, without the statement."""
-    told = str(getattr(fault, "orig", None) or fault or "")
-    return told.partition("\n")[0] or type(fault).__name__
+def _select_1(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))

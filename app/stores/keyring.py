@@ -1,10 +1,9 @@
 """Whose key is this? The keys of the file, and those of the store as far as they were read."""
 
 import hmac
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from gevent.event import AsyncResult
@@ -13,14 +12,16 @@ from pydantic import SecretStr
 
 from app.principal import Principal, digest_of, master
 from app.store_errors import StoreUnavailable
+from app.stores.embedded import STORE_FAULTS
+from app.stores.known_keys import GOES_ON_NS, SECOND_NS, Found, Known, KnownKeys, is_settled, understood
 from app.stores.schema import StoredKey
 
 # Other machines change keys without telling us: within 5 s what they did is known here, look-up included.
-RENEW_S = 4.0
-# How long a key goes on after it was last read, while the store is away.
-GOES_ON_S = 300.0
-UNKNOWN_S = 1.0
+RENEW_NS = 4 * SECOND_NS
+UNKNOWN_NS = SECOND_NS
 MOST_UNKNOWN = 10_000
+# Renewed though nobody asks for them; others are when somebody does.
+MOST_KEPT = 10_000
 # Renewed in one statement; what is left over has its turn when it is asked for.
 MOST_RENEWED = 500
 
@@ -33,48 +34,28 @@ class Keys(Protocol):
     def renew(self, digests: Collection[str]) -> Mapping[str, StoredKey]: ...
 
 
-class Generations(Protocol):
-    """Counts the changes of the keys, over all processes of the machine."""
-
-    def generation(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A key as it was read: at `read_s` on the ring's clock, when the keys had changed `generation` times."""
-
-    principal: Principal
-    generation: int
-    read_s: float
-
-
 class KeyRing:
     """Resolves keys. One per worker; the file's keys cost a digest, a store's key one look-up now and then.
 
-    What was read holds until any key is changed on this machine, and for `RENEW_S` at most. While the store is
-    away known keys go on for `GOES_ON_S`. One that may have been changed since it was read does not: it could
-    be the one that was revoked.
+    What any worker of the machine has read holds for `RENEW_NS`, or until the key is changed on this machine.
+    While the store is away it goes on to hold, for `GOES_ON_NS`; a key that is being changed, or of which it is
+    not sure what became of the change, does not go on: it could be the one that was revoked.
     """
 
     def __init__(
-        self,
-        file_keys: Iterable[Principal],
-        master_key: SecretStr | None,
-        store: Keys | None,
-        embedded: Generations,
-        clock: Callable[[], float] = time.monotonic,
+        self, file_keys: Iterable[Principal], master_key: SecretStr | None, store: Keys | None, known: KnownKeys
     ) -> None:
-        """`clock` gives seconds that never go back."""
         self._own = {principal.digest: principal for principal in file_keys}
         if master_key is not None:
             principal = master(master_key.get_secret_value())
             self._own[principal.digest] = principal
         self._store = store
-        self._embedded = embedded
-        self._clock = clock
-        self._known: dict[str, Seen] = {}
-        self._unknown: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._under_way: dict[tuple[str, int], AsyncResult] = {}
+        self._known = known
+        self._clock = known.clock
+        # Records as this worker last saw them, so that each is understood once; of the others' it knows the names.
+        self._seen: dict[str, Known | None] = {} if store is None else dict.fromkeys(known.digests()[:MOST_KEPT])
+        self._unknown: OrderedDict[str, int] = OrderedDict()
+        self._under_way: dict[tuple[str, bytes | None], AsyncResult] = {}
         self._renewing = Semaphore(1)
 
     def resolve(self, secret: str) -> Principal | None:
@@ -100,7 +81,7 @@ class KeyRing:
             return self.resolve(secret) is not None
         except StoreUnavailable:
             noted = self._unknown.get(digest_of(secret))
-            if noted is None or self._clock() > noted[1] + GOES_ON_S:
+            if noted is None or self._clock() > noted + GOES_ON_NS:
                 raise
             return False
 
@@ -116,74 +97,113 @@ class KeyRing:
     def renew(self) -> None:
         """Read again what may have changed; a worker without requests calls this about once a second.
 
-        So that a key revoked just before the store went away is known as revoked, and all others go on.
-        Raises StoreUnavailable.
+        So that what other machines did is known when the store goes away. Raises StoreUnavailable.
         """
-        self._renew(self._embedded.generation())
+        with self._renewing:
+            self._renew({})
 
     def _issued(self, digest: str) -> Principal | None:
         if self._store is None:
             return None
-        # Before the look-up: a change that comes in between makes what is read one generation old.
-        generation = self._embedded.generation()
-        if digest in self._known:
-            self._renew_for(digest, generation)
-        elif not self._is_unknown(digest, generation):
-            self._note(digest, self._found(digest, generation), generation)
-        seen = self._known.get(digest)
-        return None if seen is None else seen.principal
-
-    def _renew_for(self, digest: str, generation: int) -> None:
-        """Make sure that what is known of this key may be used."""
-        if self._is_fresh(self._known[digest], generation):
-            return
+        known = self._look(digest)
+        if known is not None and self._is_fresh(known):
+            return known.principal
+        if known is None and self._clock() < self._unknown.get(digest, 0):
+            return None
         try:
-            self._renew(generation, digest)
+            if known is None or known.read_ns is None:
+                return self._found(digest, None if known is None else known.record)
+            return self._renewed(digest)
         except StoreUnavailable:
-            seen = self._known.get(digest)
-            if seen and (seen.generation != generation or self._clock() - seen.read_s > GOES_ON_S):
+            # As it is now: another worker may have been told of a change since.
+            known = self._look(digest)
+            if known is None or known.read_ns is None or self._clock() > known.read_ns + GOES_ON_NS:
                 raise
+            return known.principal
 
-    def _renew(self, generation: int, first: str | None = None) -> None:
-        """Read stale keys again, `first` among them; who comes while that is going on waits for it."""
-        with self._renewing:
-            stale = [digest for digest, seen in self._known.items() if not self._is_fresh(seen, generation)]
-            if self._store is None or not stale or (first is not None and first not in stale):
-                return
-            chosen = {*stale[:MOST_RENEWED]} | ({first} if first else set())
-            found = self._store.renew(chosen)
-            for digest in chosen:
-                self._note(digest, found.get(digest), generation)
+    def _look(self, digest: str) -> Known | None:
+        """Return what the machine knows of this key."""
+        record = self._known.get(digest)
+        seen = self._seen.get(digest)
+        if seen is not None and seen.record == record:
+            return seen
+        self._seen.pop(digest, None)
+        if record is None:
+            return None
+        self._seen[digest] = seen = understood(digest, record)
+        if len(self._seen) > MOST_KEPT:
+            del self._seen[next(iter(self._seen))]
+        return seen
 
-    def _found(self, digest: str, generation: int) -> StoredKey | None:
-        """Look a key up; a burst of requests with one key makes one look-up."""
-        assert self._store is not None
-        flight = self._under_way.get((digest, generation))
+    def _found(self, digest: str, before: bytes | None) -> Principal | None:
+        """Look a key up of which the machine has that record; a burst of requests with one key makes one look-up."""
+        flight = self._under_way.get((digest, before))
         if flight is None:
-            flight = self._under_way[digest, generation] = AsyncResult()
+            flight = self._under_way[digest, before] = AsyncResult()
             try:
-                flight.set(self._store.find(digest))
+                flight.set(self._asked_for(digest, before))
             except BaseException as fault:
                 flight.set_exception(fault if isinstance(fault, StoreUnavailable) else StoreUnavailable())
                 raise
             finally:
-                del self._under_way[digest, generation]
-        found: StoredKey | None = flight.get()
+                del self._under_way[digest, before]
+        principal: Principal | None = flight.get()
+        return principal
+
+    def _asked_for(self, digest: str, before: bytes | None) -> Principal | None:
+        assert self._store is not None
+        may_note, asked_ns = is_settled(before), self._clock()
+        key = self._store.find(digest)
+        principal = None if key is None else key.principal()
+        if may_note:
+            self._note({digest: (before, principal)}, asked_ns)
+            self._look(digest)  # From now on it is renewed, if nobody asks for it again.
+        if principal is None:
+            self._unknown[digest] = self._clock() + UNKNOWN_NS
+            self._unknown.move_to_end(digest)
+            if len(self._unknown) > MOST_UNKNOWN:
+                self._unknown.popitem(last=False)
+        return principal
+
+    def _renewed(self, digest: str) -> Principal | None:
+        """Read a stale key again, and others with it; who comes while that is going on waits for it."""
+        with self._renewing:
+            known = self._look(digest)
+            if known is None or known.read_ns is None:  # Changed, or thrown away, while we waited.
+                return self._found(digest, None if known is None else known.record)
+            if self._is_fresh(known):
+                return known.principal
+            return self._renew({digest: known.record}).get(digest)
+
+    def _renew(self, first: dict[str, bytes]) -> dict[str, Principal | None]:
+        """Return whom these stale keys, and some more, resolve to now."""
+        records = first | self._stale(MOST_RENEWED)
+        if self._store is None or not records:
+            return {}
+        asked_ns = self._clock()
+        keys = self._store.renew(records.keys())
+        found = {digest: keys[digest].principal() if digest in keys else None for digest in records}
+        self._note({digest: (records[digest], principal) for digest, principal in found.items()}, asked_ns)
         return found
 
-    def _note(self, digest: str, key: StoredKey | None, generation: int) -> None:
-        if key is not None:
-            self._known[digest] = Seen(key.principal(), generation, self._clock())
-            return
-        self._known.pop(digest, None)
-        self._unknown[digest] = generation, self._clock() + UNKNOWN_S
-        self._unknown.move_to_end(digest)
-        if len(self._unknown) > MOST_UNKNOWN:
-            self._unknown.popitem(last=False)
+    def _stale(self, most: int) -> dict[str, bytes]:
+        """Return records of keys that were in use and may be read again now."""
+        stale: dict[str, bytes] = {}
+        for digest, seen in list(self._seen.items()):
+            if len(stale) == most:
+                break
+            if seen is not None and self._is_fresh(seen):
+                continue
+            known = self._look(digest)
+            if known is None or (known.read_ns is not None and known.principal is None):
+                self._seen.pop(digest, None)
+            elif not self._is_fresh(known) and is_settled(known.record):
+                stale[digest] = known.record
+        return stale
 
-    def _is_fresh(self, seen: Seen, generation: int) -> bool:
-        return seen.generation == generation and self._clock() - seen.read_s < RENEW_S
+    def _note(self, found: Found, asked_ns: int) -> None:
+        with suppress(*STORE_FAULTS):  # Then it is asked again.
+            self._known.note(found, asked_ns)
 
-    def _is_unknown(self, digest: str, generation: int) -> bool:
-        noted = self._unknown.get(digest)
-        return noted is not None and noted[0] == generation and self._clock() < noted[1]
+    def _is_fresh(self, known: Known) -> bool:
+        return known.read_ns is not None and self._clock() - known.read_ns < RENEW_NS

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import GatewayError
 from app.principal import digest_of
-from app.stores.key_database import KeyDatabase
+from app.stores.key_database import After, KeyDatabase
 from app.stores.schema import KEYS, StoredKey, stored_key
 
 T = TypeVar("T")
@@ -77,32 +77,49 @@ class KeyStore:
     def add(self, key: StoredKey) -> None:
         """Store a new key. Raises Taken when its alias, or the key itself, exists."""
         values = {**asdict(key), "allowed_passthrough_routes": list(key.allowed_passthrough_routes)}
-        self._written(lambda connection: connection.execute(insert(KEYS).values(values)))
+
+        def insert_it(connection: Connection) -> tuple[None, After]:
+            connection.execute(insert(KEYS).values(values))
+            return None, {key.digest: key.principal()}
+
+        self._written(insert_it)
 
     def change(self, reference: str, changes: Mapping[str, Any]) -> StoredKey | None:
         """Return the key with these columns changed; None when no key has this reference. Raises Taken."""
-        statement = update(KEYS).where(_named(reference)).values(**changes).returning(*KEYS.c)
+        wanted = select(KEYS.c.digest).where(_named(reference)).with_for_update()
 
-        def alter(connection: Connection) -> StoredKey | None:
-            row = connection.execute(statement).mappings().one_or_none()
-            return None if row is None else stored_key(row)
+        def alter(connection: Connection) -> tuple[StoredKey | None, After]:
+            digest = connection.scalar(wanted)
+            if digest is None:
+                return None, {}
+            statement = update(KEYS).where(KEYS.c.digest == digest).values(**changes).returning(*KEYS.c)
+            changed = stored_key(connection.execute(statement).mappings().one())
+            return changed, {digest: None, changed.digest: changed.principal()}
 
         return self._written(alter)
 
-    def delete(self, references: Iterable[str] = (), key_aliases: Iterable[str] = ()) -> list[str]:
-        """Delete all of these keys, or none when some do not exist: return what names no key."""
+    def delete(self, references: Iterable[str] = (), key_aliases: Iterable[str] = ()) -> dict[str, str | None]:
+        """Delete all of these keys, or none when some do not exist.
+
+        Returns the key_id for each name; None where it names no key.
+        """
         wanted = {reference: _named(reference) for reference in references}
         wanted |= {alias: KEYS.c.key_alias == alias for alias in key_aliases}
 
-        def remove(connection: Connection) -> list[str]:
-            missing = [name for name, condition in wanted.items() if _one(connection, condition) is None]
-            for condition in () if missing else wanted.values():
-                connection.execute(delete(KEYS).where(condition))
-            return missing
+        def remove(connection: Connection) -> tuple[dict[str, str | None], After]:
+            found = {name: _one(connection, condition, is_locked=True) for name, condition in wanted.items()}
+            keys = [key for key in found.values() if key is not None]
+            key_ids = {name: None if key is None else key.key_id for name, key in found.items()}
+            if len(keys) < len(found):
+                return key_ids, {}
+            digests = [key.digest for key in keys]
+            connection.execute(delete(KEYS).where(KEYS.c.digest.in_(digests)))
+            nobodys: After = dict.fromkeys(digests)
+            return key_ids, nobodys
 
         return self._written(remove)
 
-    def _written(self, work: Callable[[Connection], T]) -> T:
+    def _written(self, work: Callable[[Connection], tuple[T, After]]) -> T:
         try:
             return self._database.written(work)
         except IntegrityError as fault:
@@ -115,6 +132,7 @@ def _named(reference: str) -> ColumnElement[bool]:
     return KEYS.c.digest == (reference if DIGEST.fullmatch(reference) else digest_of(reference))
 
 
-def _one(connection: Connection, condition: ColumnElement[bool]) -> StoredKey | None:
-    row = connection.execute(select(KEYS).where(condition)).mappings().one_or_none()
+def _one(connection: Connection, condition: ColumnElement[bool], *, is_locked: bool = False) -> StoredKey | None:
+    wanted = select(KEYS).where(condition)
+    row = connection.execute(wanted.with_for_update() if is_locked else wanted).mappings().one_or_none()
     return None if row is None else stored_key(row)

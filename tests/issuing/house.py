@@ -15,6 +15,7 @@ from app.stores.engines import store_url
 from app.stores.key_database import KeyDatabase
 from app.stores.keyring import KeyRing
 from app.stores.keys import KeyStore
+from app.stores.known_keys import KnownKeys
 from tests.values import ask
 
 MASTER = {"Authorization": "Bearer sk-master"}
@@ -27,8 +28,9 @@ class House:
 
     def __init__(self, folder):
         self.embedded = EmbeddedStore(folder)
+        self.known = KnownKeys(self.embedded)
         self.url = store_url({"DATA_DIR": str(folder)})
-        self.database = KeyDatabase(self.url, self.embedded.advance_generation)
+        self.database = KeyDatabase(self.url, self.known.changing)
         self.database.open()
         self.store = KeyStore(self.database)
         self.ring = self.a_ring()
@@ -45,7 +47,7 @@ class House:
         self.client = self.app.test_client()
 
     def a_ring(self):
-        return KeyRing([FILE_KEY], SecretStr("sk-master"), self.store, self.embedded)
+        return KeyRing([FILE_KEY], SecretStr("sk-master"), self.store, KnownKeys(self.embedded))
 
     def post(self, path, body=None, headers=MASTER):
         data = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from app.stores.key_database import KeyDatabase
+from tests.stores.key_values import untold
 
 KILLS = 200
 # Forks a writer for each line it reads, so that all that is slow is imported once; answers with its pid.
@@ -16,10 +17,10 @@ import os, sys
 import app.stores.keys, app.stores.migrations.upgrade
 from app.stores.engines import store_url
 from app.stores.key_database import KeyDatabase
-from tests.stores.key_values import a_key
+from tests.stores.key_values import a_key, untold
 
 def write(name):
-    database = KeyDatabase(store_url({"DATABASE_URL": sys.argv[1]}), lambda: None)
+    database = KeyDatabase(store_url({"DATABASE_URL": sys.argv[1]}), untold)
     store = app.stores.keys.KeyStore(database)
     for number in range(1000):
         secret = f"{name}-{number}"
@@ -38,7 +39,7 @@ for line in sys.stdin:
 
 def test_a_kill_in_200_writes_leaves_no_half_key(sqlite_url):
     """AK-14, G16."""
-    database = KeyDatabase(sqlite_url, lambda: None)
+    database = KeyDatabase(sqlite_url, untold)
     database.open()
     database.close()
     chance, told = random.Random(16), []

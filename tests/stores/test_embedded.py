@@ -5,50 +5,75 @@ import subprocess
 import sys
 
 import pytest
+from gevent.threadpool import ThreadPool
 
 from app.stores import embedded as module
 from app.stores.embedded import ALLOCATED_BYTES, EmbeddedStore
 from tests.values import logged
 
-OPEN_AND_ADVANCE = """
+OPEN_AND_COUNT = """
 import sys
 from pathlib import Path
 from app.stores.embedded import EmbeddedStore
+from tests.stores.test_embedded import count, counted
 store = EmbeddedStore(Path(sys.argv[1]))
-print(store.generation(), flush=True)
+print(counted(store), flush=True)
 sys.stdin.readline()
-store.advance_generation()
+count(store)
 """
+
+
+def counted(store):
+    with store.reading() as txn:
+        return int(txn.get(b"n", b"0"))
+
+
+def count(store):
+    with store.writing() as txn:
+        txn.put(b"n", b"%d" % (int(txn.get(b"n", b"0")) + 1))
 
 
 def start(folder):
     return subprocess.Popen(
-        [sys.executable, "-c", OPEN_AND_ADVANCE, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", OPEN_AND_COUNT, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
 
 
-def test_a_generation_grows_by_one_with_each_change_of_the_keys(embedded):
-    generations = [embedded.generation(), embedded.advance_generation(), embedded.generation()]
+def test_what_two_threads_write_is_written_one_after_the_other(embedded):
+    """Each with a `Writing` of its own; one that begins while the other is at it waits."""
+    mine, other = embedded.writing(), embedded.another_writing()
+    pool = ThreadPool(1)
 
-    assert generations == [0, 1, 1]
+    def write():
+        with other as txn:
+            txn.put(b"n", txn.get(b"n") + b" then the other")
+
+    with mine as txn:
+        writing = pool.spawn(write)
+        txn.put(b"n", b"this")
+    writing.get()
+    pool.kill()
+
+    with embedded.reading() as txn:
+        assert txn.get(b"n") == b"this then the other"
 
 
-def test_what_another_process_advanced_is_seen_at_once(embedded, tmp_path):
+def test_what_another_process_counted_is_seen_at_once(embedded, tmp_path):
     with start(tmp_path / "var") as other:
         other.communicate(b"\n")
 
     assert other.returncode == 0
-    assert embedded.generation() == 1
+    assert counted(embedded) == 1
 
 
 def test_the_store_outlives_the_processes_that_use_it(tmp_path):
     first = EmbeddedStore(tmp_path)
-    first.advance_generation()
+    count(first)
     first.close()
 
     second = EmbeddedStore(tmp_path)
 
-    assert second.generation() == 1
+    assert counted(second) == 1
     second.close()
 
 
@@ -79,15 +104,16 @@ def damage_tree(path):
 @pytest.mark.parametrize("damage", [damage_magic, cut_short, damage_tree])
 def test_a_file_that_cannot_be_read_is_put_aside_with_one_line_in_the_log(tmp_path, damage):
     first = EmbeddedStore(tmp_path)
-    first.advance_generation()
+    count(first)
     first.close()
     damage(tmp_path / "counters.lmdb")
 
     with logged("tollhouse") as records:
         second = EmbeddedStore(tmp_path)
 
-    assert second.generation() == 0
-    assert second.advance_generation() == 1
+    assert counted(second) == 0
+    count(second)
+    assert counted(second) == 1
     assert (tmp_path / "counters.unreadable").exists()
     assert len(records) == 1
     assert "counters.unreadable" in records[0].getMessage()
@@ -103,7 +129,7 @@ def test_processes_that_find_it_damaged_at_the_same_time_share_the_new_one(tmp_p
         process.communicate(b"\n")
 
     store = EmbeddedStore(tmp_path)
-    assert (found, store.generation()) == ([b"0\n"] * 4, 4)
+    assert (found, counted(store)) == ([b"0\n"] * 4, 4)
     store.close()
 
 
@@ -111,11 +137,11 @@ def test_what_an_earlier_boot_left_is_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BOOT_ID", tmp_path / "boot_id")
     (tmp_path / "boot_id").write_text("first\n")
     first = EmbeddedStore(tmp_path)
-    first.advance_generation()
+    count(first)
     first.close()
     (tmp_path / "boot_id").write_text("second\n")
 
     second = EmbeddedStore(tmp_path)
 
-    assert second.generation() == 0
+    assert counted(second) == 0
     second.close()

@@ -4,17 +4,18 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 
-import gevent
 import pytest
-from gevent.queue import Channel
 
 from app.limit_errors import LimiterUnavailable
 from app.stores.embedded import EmbeddedStore
 from app.stores.failover import FailoverWindows
 from app.stores.redis_windows import RedisWindows
+from app.stores.reports import Reports
 from app.stores.windows import Windows
 from tests.kit.gateway import free_port
+from tests.stores.look_out import LookOut
 from tests.values import logged
 
 PASSWORD = "not-to-be-told"
@@ -70,32 +71,16 @@ FAULTS = [
 ]
 
 
-class LookOut:
-    """Lets a look-out look when the test says so; remembers how long it wanted to wait."""
-
-    def __init__(self):
-        self.waits_s = []
-        self._looks = Channel()
-
-    def wait(self, seconds):
-        self.waits_s.append(seconds)
-        self._looks.get()
-
-    def look(self):
-        self._looks.put(None, timeout=5)
-        gevent.idle()
-
-
 class Machine:
     """One machine's windows, in a folder of its own, with a server that it may share."""
 
-    def __init__(self, folder, url, announce=None, **options):
+    def __init__(self, folder, url, report=None, **options):
         self.look_out = LookOut()
         self.store = EmbeddedStore(folder)
-        self.announce = announce or self.store.announce
+        self.report = report or partial(Reports(self.store).report, "away")
         self.own = Windows(self.store)
         self.shared = RedisWindows(url, wait_s=0.05)  # these sockets block, and no loop ends their waits
-        self.windows = FailoverWindows(self.own, self.shared, self.announce, wait=self.look_out.wait, **options)
+        self.windows = FailoverWindows(self.own, self.shared, self.report, wait=self.look_out.wait, **options)
 
     def admitted(self, limit, times):
         return sum(self.windows.acquire("key", limit).is_admitted for _ in range(times))
@@ -198,8 +183,9 @@ def test_only_the_first_request_waits_and_not_for_long(machine, redis_server, aw
 
 @pytest.mark.parametrize(("away", "back"), FAULTS)
 def test_each_change_is_told_in_one_line_over_all_workers(machines, tmp_path, redis_server, away, back):
-    workers = [machines()]
-    workers.append(machines(announce=workers[0].announce))  # another worker of the same machine
+    store = EmbeddedStore(tmp_path / "shared")
+    reports = [Reports(store, (pid, 0), is_alive=lambda _: True) for pid in (1, 2)]
+    workers = [machines(report=partial(worker.report, "away")) for worker in reports]
 
     with logged("tollhouse") as records:
         away(redis_server)
@@ -214,6 +200,7 @@ def test_each_change_is_told_in_one_line_over_all_workers(machines, tmp_path, re
     assert [record.levelname for record in records] == ["ERROR", "WARNING"]
     assert not any(PASSWORD in record.getMessage() for record in records)
     assert not any(worker.windows.is_degraded for worker in workers)
+    store.close()
 
 
 def test_it_looks_for_the_server_each_second_until_it_is_back(machine, redis_server):
@@ -293,7 +280,7 @@ from app.stores.redis_windows import RedisWindows
 from app.stores.windows import Windows
 
 store = EmbeddedStore(Path(sys.argv[1]))
-windows = FailoverWindows(Windows(store), RedisWindows(sys.argv[2]), store.announce)
+windows = FailoverWindows(Windows(store), RedisWindows(sys.argv[2]), lambda _: True)
 
 def ask():
     started_s = time.perf_counter()

@@ -14,7 +14,8 @@ from app.stores.engines import POSTGRESQL, store_url
 from app.stores.key_database import LOOK_UP_S, KeyDatabase
 from app.stores.keys import KeyStore
 from tests.kit.gateway import free_port
-from tests.stores.key_values import Clock, a_key
+from tests.stores.key_values import a_key, untold
+from tests.stores.look_out import LookOut
 from tests.values import logged
 
 # The promise to a client with an unknown key is 100 ms; the rest is for this machine to be slow in.
@@ -30,16 +31,16 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def clock():
-    return Clock()
+def look_out():
+    return LookOut()
 
 
 @pytest.fixture
-def opened_database(clock):
+def opened_database(look_out):
     opened = []
 
     def open_database(url):
-        opened.append(KeyDatabase(url, lambda: None, clock))
+        opened.append(KeyDatabase(url, untold, wait=look_out.wait))
         opened[-1].open()
         return opened[-1]
 
@@ -74,7 +75,7 @@ def test_a_locked_file_is_read_and_not_written(opened_database, sqlite_url, monk
         assert store.find(a_key("sk-one").digest) == a_key("sk-one")
         assert store.renew([a_key("sk-one").digest]) != {}
         assert store.page(0, 10) == ([a_key("sk-one")], 1)
-        assert database.reach.away_since_s is None
+        assert not database.is_away
 
     store.add(a_key("sk-two"))
     assert store.page(0, 10)[1] == 2
@@ -109,7 +110,7 @@ def test_a_file_that_is_none_is_a_store_that_is_away(opened_database, tmp_path):
     assert path.read_bytes() == b"no database " * 1000
 
 
-def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_database, clock, stopped_postgres, postgres_url):
+def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_database, look_out, stopped_postgres, postgres_url):
     """AK-11: the tables are made then."""
     stopped_postgres.stop()
     with logged("tollhouse", logging.WARNING) as records:
@@ -118,15 +119,15 @@ def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_database, cl
         assert is_refused_in_time(store.find, a_key().digest)
         assert is_refused_in_time(store.add, a_key())
         stopped_postgres.start()
-        clock.advance(1)
+        look_out.look_until(lambda: not database.is_away)
 
         # Making the tables may take longer than a look-up may wait; it is done all the same.
         store.add(a_key())
         assert store.find(a_key().digest) == a_key()
 
-    assert database.reach.away_since_s is None
+    assert not database.is_away
     gone, back = (record.getMessage() for record in records)
-    assert gone.startswith("the key store cannot be reached: ")
+    assert gone.startswith("the key store cannot be reached: OperationalError: connection failed")
     assert back == "the key store answers again"
 
 
@@ -146,7 +147,7 @@ def test_a_restart_of_the_database_fails_nobody(opened_database, stopped_postgre
     store.add(a_key("sk-two"))
 
 
-def test_a_database_that_stalls_is_away_in_time(opened_database, clock, stopped_postgres, postgres_url, monkeypatch):
+def test_a_database_that_stalls_is_away_in_time(opened_database, look_out, stopped_postgres, postgres_url, monkeypatch):
     """G15, SIGSTOP: the connections stand, and nothing answers."""
     monkeypatch.setattr("app.stores.key_database.WRITE_S", 0.2)
     database = opened_database(postgres_url)
@@ -157,10 +158,10 @@ def test_a_database_that_stalls_is_away_in_time(opened_database, clock, stopped_
     assert is_refused_in_time(store.find, a_key("sk-one").digest)
     assert is_refused_in_time(store.renew, [a_key("sk-one").digest])
     assert is_refused_in_time(store.add, a_key("sk-two"))
-    assert database.reach.away_since_s is not None
+    assert database.is_away
 
     stopped_postgres.go_on()
-    clock.advance(1)
+    look_out.look_until(lambda: not database.is_away)
     assert store.page(0, 10)[1] >= 1
     assert store.find(a_key("sk-one").digest) == a_key("sk-one")
 

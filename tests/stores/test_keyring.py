@@ -9,7 +9,9 @@ from app.store_errors import StoreUnavailable
 from app.stores.key_database import KeyDatabase
 from app.stores.keyring import MOST_RENEWED, MOST_UNKNOWN, KeyRing
 from app.stores.keys import KeyStore
-from tests.stores.key_values import Clock, Generations, a_key
+from app.stores.known_keys import NOBODY, KnownKeys
+from tests.stores.key_values import a_key
+from tests.stores.look_out import LookOut
 
 FILE_KEY = Principal(digest_of("sk-file")[:16], digest_of("sk-file"), key_alias="from the file")
 
@@ -23,11 +25,17 @@ class Shelf:
         self.found, self.renewed = [], []
         self.before_answer = lambda: None
 
+    def put(self, digest, key):
+        self.keys.pop(digest, None)
+        if key is not None:
+            self.keys[digest] = key
+
     def find(self, digest):
         self.found.append(digest)
+        answer = self.keys.get(digest)
         self.before_answer()
         self._answer()
-        return self.keys.get(digest)
+        return answer
 
     def renew(self, digests):
         self.renewed.append(set(digests))
@@ -42,13 +50,8 @@ class Shelf:
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def generations():
-    return Generations()
+def known(embedded):
+    return KnownKeys(embedded)
 
 
 @pytest.fixture
@@ -57,8 +60,20 @@ def shelf():
 
 
 @pytest.fixture
-def ring(shelf, generations, clock):
-    return KeyRing([FILE_KEY], SecretStr("sk-master"), shelf, generations, clock)
+def ring(shelf, known):
+    return KeyRing([FILE_KEY], SecretStr("sk-master"), shelf, known)
+
+
+@pytest.fixture
+def change(shelf, known):
+    """Change a key in the store, as another worker of this machine does; with no facts it is deleted."""
+
+    def change_it(secret, **facts):
+        key = a_key(secret, **facts) if facts else None
+        with known.changing({digest_of(secret): key and key.principal()}):
+            shelf.put(digest_of(secret), key)
+
+    return change_it
 
 
 def alias(ring, secret):
@@ -77,7 +92,7 @@ def test_each_kind_of_key_is_resolved(ring):
     assert not ring.resolve("sk-one").is_master
 
 
-def test_keys_of_the_file_need_no_store(ring, shelf, generations):
+def test_keys_of_the_file_need_no_store(ring, shelf):
     shelf.is_away = True
 
     assert alias(ring, "sk-file") == "from the file"
@@ -85,8 +100,8 @@ def test_keys_of_the_file_need_no_store(ring, shelf, generations):
     assert (shelf.found, shelf.renewed) == ([], [])
 
 
-def test_without_a_store_other_keys_are_nobodys(generations):
-    ring = KeyRing([FILE_KEY], None, None, generations)
+def test_without_a_store_other_keys_are_nobodys(known):
+    ring = KeyRing([FILE_KEY], None, None, known)
     ring.renew()
 
     assert [alias(ring, f"sk-{name}") for name in ("file", "one", "master")] == ["from the file", None, None]
@@ -115,69 +130,126 @@ def test_a_known_key_is_not_looked_up_again(ring, shelf):
 def test_an_unknown_key_is_looked_up_once_a_second(ring, shelf, clock):
     for _ in range(8):
         assert ring.resolve("sk-none") is None
-        clock.advance(0.25)
+        clock.go(0.25)
 
     assert len(shelf.found) == 2
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        pytest.param(lambda shelf: shelf.keys.clear(), None, id="deleted"),
-        pytest.param(
-            lambda shelf: shelf.keys.update({a_key("sk-one").digest: a_key("sk-one", blocked=True)}), True, id="blocked"
-        ),
-    ],
+    ("facts", "expected"), [pytest.param({}, None, id="deleted"), pytest.param({"blocked": True}, True, id="blocked")]
 )
-def test_what_is_changed_on_this_machine_holds_at_once(ring, shelf, generations, change, expected):
-    """AU-13, AK-13: the generation is read on each request."""
+@pytest.mark.parametrize("is_away", [False, True])
+def test_what_is_changed_on_this_machine_holds_at_once(ring, shelf, change, facts, expected, is_away):
+    """AU-13, AK-13: the record is read on each request, so the store need not be there any more."""
     ring.resolve("sk-one")
-    change(shelf)
-    generations.advance()
+    change("sk-one", **facts)
+    shelf.is_away = is_away
 
     principal = ring.resolve("sk-one")
 
     assert (principal.is_blocked if principal else None) == expected
+    assert (len(shelf.found), shelf.renewed) == (1, [])
 
 
-def test_a_new_key_can_be_used_at_once(ring, shelf, generations):
+def test_a_new_key_can_be_used_at_once(ring, change):
     assert ring.resolve("sk-three") is None
-    key = a_key("sk-three", key_alias="three")
-    shelf.keys[key.digest] = key
-    generations.advance()
+
+    change("sk-three", key_alias="three")
 
     assert alias(ring, "sk-three") == "three"
+
+
+def test_a_change_of_one_key_makes_no_other_unsure(ring, shelf, change):
+    ring.resolve("sk-one")
+
+    change("sk-two", blocked=True)
+    change("sk-three", key_alias="three")
+    shelf.is_away = True
+
+    assert alias(ring, "sk-one") == "one"
+
+
+def test_what_one_worker_has_read_all_know(ring, shelf, known):
+    ring.resolve("sk-one")
+    shelf.is_away = True
+    other = KeyRing([], None, shelf, known)
+
+    assert alias(other, "sk-one") == "one"
+    with pytest.raises(StoreUnavailable):
+        other.resolve("sk-two")
+
+
+def test_a_key_in_the_midst_of_a_change_is_looked_up_each_time(ring, shelf, known):
+    """Its end is near, and unknown; nothing is noted that the end could find outdated."""
+    ring.resolve("sk-one")
+    one = a_key("sk-one", blocked=True)
+
+    with known.changing({one.digest: one.principal()}):
+        during = [ring.resolve("sk-one").is_blocked for _ in range(2)]
+        shelf.is_away = True
+        with pytest.raises(StoreUnavailable):
+            ring.resolve("sk-one")
+
+    assert (during, len(shelf.found)) == ([False, False], 4)
+    assert ring.resolve("sk-one").is_blocked
+
+
+def test_of_a_change_that_failed_it_is_looked_up_what_became_of_it(ring, shelf, known):
+    ring.resolve("sk-one")
+
+    del shelf.keys[digest_of("sk-one")]
+    with pytest.raises(OSError, match="gone"), known.changing({digest_of("sk-one"): None}):
+        raise OSError("gone")
+    shelf.is_away = True
+    with pytest.raises(StoreUnavailable):
+        ring.resolve("sk-one")
+    shelf.is_away = False
+
+    assert [ring.resolve("sk-one") for _ in range(2)] == [None, None]
+    assert len(shelf.found) == 3
+
+
+def test_a_renewal_reads_what_a_killed_process_left_unsure(ring, shelf, embedded, clock):
+    """So that the key is sure again before the store may go away."""
+    ring.resolve("sk-one")
+    with KnownKeys(embedded, NOBODY).changing({digest_of("sk-one"): None}):
+        clock.go(4)
+        ring.renew()
+        shelf.is_away = True
+
+        assert alias(ring, "sk-one") == "one"
 
 
 def test_what_is_changed_elsewhere_holds_within_5_s(ring, shelf, clock):
     assert alias(ring, "sk-one") == "one"
     shelf.keys.clear()
-    clock.advance(3.9)
+    clock.go(3.9)
     assert alias(ring, "sk-one") == "one"
-    clock.advance(0.2)
+    clock.go(0.2)
 
     assert ring.resolve("sk-one") is None
 
 
-def test_a_change_in_the_midst_of_a_look_up_is_not_missed(ring, shelf, generations):
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_change_in_the_midst_of_a_look_up_is_not_missed(ring, shelf, change, clock, is_known):
     def revoke():
         shelf.before_answer = lambda: None
-        generations.advance()
+        change("sk-one")
 
     # What was read is older than the change, which comes before the answer does.
-    ring.resolve("sk-one")
-    generations.advance()
+    if is_known:
+        ring.resolve("sk-one")
+        clock.go(4)
     shelf.before_answer = revoke
-    ring.resolve("sk-one")
-    shelf.keys.clear()
+    before = ring.resolve("sk-one")
 
-    assert ring.resolve("sk-one") is None
+    assert (before.key_alias, ring.resolve("sk-one")) == ("one", None)
 
 
-def test_all_known_keys_are_renewed_together(ring, shelf, generations):
+def test_all_known_keys_are_renewed_together(ring, shelf, clock):
     ring.resolve("sk-one")
     ring.resolve("sk-two")
-    generations.advance()
+    clock.go(4)
 
     ring.resolve("sk-two")
     ring.resolve("sk-one")
@@ -185,12 +257,12 @@ def test_all_known_keys_are_renewed_together(ring, shelf, generations):
     assert shelf.renewed == [{digest_of("sk-one"), digest_of("sk-two")}]
 
 
-def test_a_renewal_is_bounded_and_has_the_key_that_is_asked_for(ring, shelf, generations):
+def test_a_renewal_is_bounded_and_has_the_key_that_is_asked_for(ring, shelf, clock):
     secrets = [f"sk-{number}" for number in range(MOST_RENEWED + 50)]
     shelf.keys |= {a_key(secret).digest: a_key(secret) for secret in secrets}
     for secret in secrets:
         ring.resolve(secret)
-    generations.advance()
+    clock.go(4)
 
     ring.resolve(secrets[-1])
 
@@ -208,9 +280,9 @@ def test_a_burst_with_one_key_is_one_look_up(ring, shelf):
     assert len(shelf.found) == 1
 
 
-def test_a_burst_after_a_change_is_one_renewal(ring, shelf, generations):
+def test_a_burst_with_a_key_that_is_stale_is_one_renewal(ring, shelf, clock):
     ring.resolve("sk-one")
-    generations.advance()
+    clock.go(4)
     shelf.before_answer = lambda: gevent.sleep(0)
 
     burst = [gevent.spawn(alias, ring, "sk-one") for _ in range(50)]
@@ -256,13 +328,13 @@ def test_known_keys_go_on_for_300_s_and_unknown_ones_do_not(ring, shelf, clock):
     shelf.is_away = True
 
     for _ in range(3):
-        clock.advance(100)
+        clock.go(100)
         assert alias(ring, "sk-one") == "one"
         with pytest.raises(StoreUnavailable):
             ring.resolve("sk-two")
         with pytest.raises(StoreUnavailable):
             ring.resolve("sk-none")
-    clock.advance(0.1)
+    clock.go(0.1)
 
     with pytest.raises(StoreUnavailable):
         ring.resolve("sk-one")
@@ -270,41 +342,41 @@ def test_known_keys_go_on_for_300_s_and_unknown_ones_do_not(ring, shelf, clock):
 
 def test_the_300_s_begin_with_the_last_good_read(ring, shelf, clock):
     ring.resolve("sk-one")
-    clock.advance(200)
+    clock.go(200)
     ring.resolve("sk-one")
     shelf.is_away = True
-    clock.advance(299)
+    clock.go(299)
 
     assert alias(ring, "sk-one") == "one"
 
 
-def test_keys_revoked_before_the_store_went_away_stay_refused(ring, shelf, generations):
+def test_keys_revoked_before_the_store_went_away_stay_refused(ring, shelf, change, clock):
     for name in ("one", "two"):
         ring.resolve(f"sk-{name}")
-    shelf.keys[a_key("sk-one").digest] = a_key("sk-one", blocked=True)
-    del shelf.keys[a_key("sk-two").digest]
-    generations.advance()
+    change("sk-one", blocked=True)
+    change("sk-two")
+    shelf.is_away = True
+
+    for _ in range(3):
+        assert ring.resolve("sk-one").is_blocked
+        assert ring.resolve("sk-two") is None
+        clock.go(99)
+
+
+def test_what_another_machine_revoked_stays_refused_though_nobody_has_asked(ring, shelf, clock):
+    ring.resolve("sk-one")
+    shelf.keys[digest_of("sk-one")] = a_key("sk-one", blocked=True)
+    clock.go(4)
     ring.renew()
     shelf.is_away = True
 
     assert ring.resolve("sk-one").is_blocked
-    assert ring.resolve("sk-two") is None
-
-
-def test_a_key_that_may_be_the_revoked_one_does_not_go_on(ring, shelf, generations):
-    """Revoked here, and the store was away before this worker could read which key it was."""
-    ring.resolve("sk-one")
-    generations.advance()
-    shelf.is_away = True
-
-    with pytest.raises(StoreUnavailable):
-        ring.resolve("sk-one")
 
 
 def test_when_the_store_is_back_everything_is_as_before(ring, shelf, clock):
     ring.resolve("sk-one")
     shelf.is_away = True
-    clock.advance(301)
+    clock.go(301)
     with pytest.raises(StoreUnavailable):
         ring.resolve("sk-one")
     shelf.is_away = False
@@ -312,14 +384,19 @@ def test_when_the_store_is_back_everything_is_as_before(ring, shelf, clock):
     assert [alias(ring, f"sk-{name}") for name in ("one", "two", "none")] == ["one", "two", None]
 
 
-def test_a_worker_without_requests_learns_of_changes_by_renewing(ring, shelf, generations):
+def test_a_worker_renews_what_nobody_asks_for_and_other_workers_knew(ring, shelf, known, clock):
+    """Those that it replaces: keys go on for 300 s from when the store goes away, whoever was asked for them."""
     ring.resolve("sk-one")
-    generations.advance()
+    new = KeyRing([], None, shelf, known)
+    for _ in range(3):
+        clock.go(200)
+        new.renew()
+        new.renew()
+    shelf.is_away = True
+    clock.go(299)
 
-    ring.renew()
-    ring.renew()
-
-    assert shelf.renewed == [{digest_of("sk-one")}]
+    assert shelf.renewed == [{digest_of("sk-one")}] * 3
+    assert alias(new, "sk-one") == "one"
 
 
 def test_the_keys_of_the_file_are_known_as_such(ring):
@@ -328,37 +405,41 @@ def test_the_keys_of_the_file_are_known_as_such(ring):
 
 
 @pytest.fixture
-def real_store(postgres_url, generations, clock):
-    database = KeyDatabase(postgres_url, generations.advance, clock)
+def look_out():
+    return LookOut()
+
+
+@pytest.fixture
+def real_database(postgres_url, known, look_out):
+    database = KeyDatabase(postgres_url, known.changing, wait=look_out.wait)
     database.open()
-    yield KeyStore(database)
+    yield database
     database.close()
 
 
-def test_a_real_database_may_be_away_for_300_s(stopped_postgres, real_store, generations, clock):
+def test_a_real_database_may_be_away_for_300_s(stopped_postgres, real_database, known, clock, look_out):
     """AK-11, G15, with PostgreSQL ended at once and started again."""
-    ring = KeyRing([FILE_KEY], None, real_store, generations, clock)
+    real_store = KeyStore(real_database)
+    ring = KeyRing([FILE_KEY], None, real_store, known)
     for name in ("one", "two", "three"):
         real_store.add(a_key(f"sk-{name}", key_alias=name))
     assert [alias(ring, f"sk-{name}") for name in ("one", "two")] == ["one", "two"]
     real_store.change("sk-two", {"blocked": True})
-    ring.renew()
     stopped_postgres.stop()
 
     for _ in range(3):
-        clock.advance(99)
+        clock.go(99)
         assert alias(ring, "sk-one") == "one"
         assert ring.resolve("sk-two").is_blocked
         assert alias(ring, "sk-file") == "from the file"
-        for unknown in ("sk-three", "sk-none"):
-            with pytest.raises(StoreUnavailable):
-                ring.resolve(unknown)
+        with pytest.raises(StoreUnavailable):
+            ring.resolve("sk-none")
         with pytest.raises(StoreUnavailable):
             real_store.change("sk-one", {"blocked": True})
-    clock.advance(4)
+    clock.go(4)
     with pytest.raises(StoreUnavailable):
         ring.resolve("sk-one")
 
     stopped_postgres.start()
-    clock.advance(1)
+    look_out.look_until(lambda: not real_database.is_away)
     assert [alias(ring, f"sk-{name}") for name in ("one", "three", "none")] == ["one", "three", None]

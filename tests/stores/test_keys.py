@@ -1,5 +1,7 @@
 """Keys are stored, found, changed and deleted alike on SQLite and PostgreSQL."""
 
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from app.principal import Principal, digest_of
 from app.stores.engines import opened
 from app.stores.key_database import KeyDatabase
 from app.stores.keys import KeyStore, Taken
-from tests.stores.key_values import Generations, a_key
+from tests.stores.key_values import a_key, untold
 
 FULL = {
     "key_alias": "team ä",
@@ -22,14 +24,27 @@ FULL = {
 }
 
 
-@pytest.fixture
-def generations():
-    return Generations()
+class Told:
+    """Stands in for the machine's known keys: remembers what was told, before and after each commit."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    @contextmanager
+    def changing(self, after):
+        self.begun.append(after)
+        yield
+        self.ended.append(after)
 
 
 @pytest.fixture
-def store(url, generations):
-    database = KeyDatabase(url, generations.advance)
+def told():
+    return Told()
+
+
+@pytest.fixture
+def store(url, told):
+    database = KeyDatabase(url, told.changing)
     database.open()
     yield KeyStore(database)
     database.close()
@@ -86,7 +101,7 @@ def test_a_key_is_named_by_itself_its_digest_or_its_key_id(store, reference):
     assert store.read(reference).digest == digest_of("sk-secret")
     assert store.change(reference, {"rpm_limit": 5}).rpm_limit == 5
     assert store.page(0, 10, reference=reference)[1] == 1
-    assert store.delete([reference]) == []
+    assert store.delete([reference]) == {reference: digest_of("sk-secret")[:16]}
     assert [key.digest for key in store.page(0, 10)[0]] == [digest_of("sk-other")]
 
 
@@ -148,9 +163,12 @@ def test_all_are_deleted_or_none(store):
     for name in ("one", "two", "three"):
         store.add(a_key(f"sk-{name}", key_alias=name))
 
-    assert store.delete(["sk-one", "sk-none"]) == ["sk-none"]
+    assert store.delete(["sk-one", "sk-none"])["sk-none"] is None
     assert store.page(0, 10)[1] == 3
-    assert store.delete(["sk-one", "sk-one"], ["three"]) == []
+    assert store.delete(["sk-one", "sk-one"], ["three"]) == {
+        "sk-one": digest_of("sk-one")[:16],
+        "three": digest_of("sk-three")[:16],
+    }
     assert store.page(0, 10) == ([a_key("sk-two", key_alias="two")], 1)
 
 
@@ -166,7 +184,7 @@ def test_the_newest_come_first_a_page_at_a_time(store):
     assert store.page(0, 2, key_alias="n%") == ([], 0)
 
 
-def test_each_change_is_told_once_it_can_be_read(url):
+def test_each_change_is_told_before_and_after_it_can_be_read(url):
     seen = []
     other = opened(url, writes=False, timeout_s=1)
 
@@ -174,7 +192,13 @@ def test_each_change_is_told_once_it_can_be_read(url):
         with other.connect() as connection:
             seen.append(connection.scalar(text("SELECT count(*) FROM gateway_keys")))
 
-    database = KeyDatabase(url, look)
+    @contextmanager
+    def changing(_after):
+        look()
+        yield
+        look()
+
+    database = KeyDatabase(url, changing)
     database.open()
     store = KeyStore(database)
 
@@ -183,21 +207,40 @@ def test_each_change_is_told_once_it_can_be_read(url):
     database.close()
     other.dispose()
 
-    assert seen == [1, 0]
+    assert seen == [0, 1, 1, 0]
 
 
-def test_a_change_that_was_refused_is_told_to_nobody(store, generations):
+def test_it_is_told_whom_the_keys_of_a_change_resolve_to(store, told):
+    old, new = a_key("sk-old", key_alias="team"), a_key("sk-new", key_alias="team")
+    changed = {"digest": new.digest, "key_id": new.key_id, "key_name": new.key_name}
+
+    store.add(old)
+    store.change(old.key_id, {"blocked": True})
+    store.change("sk-old", {**changed, "blocked": False})
+    store.delete([], ["team"])
+
+    assert told.ended == [
+        {old.digest: old.principal()},
+        {old.digest: replace(old, blocked=True).principal()},
+        {old.digest: None, new.digest: new.principal()},
+        {new.digest: None},
+    ]
+
+
+def test_a_change_that_was_refused_is_told_to_nobody(store, told):
     store.add(a_key())
 
     with pytest.raises(Taken):
         store.add(a_key())
+    store.change("sk-none", {"blocked": True})
+    store.delete(["sk-secret", "sk-none"])
 
-    assert generations.number == 1
+    assert (len(told.begun), len(told.ended)) == (1, 1)
 
 
 def test_the_secret_is_in_no_file(sqlite_url):
     """AK-04: a dump of the database opens nothing."""
-    database = KeyDatabase(sqlite_url, lambda: None)
+    database = KeyDatabase(sqlite_url, untold)
     database.open()
     KeyStore(database).add(a_key("sk-a-secret-to-be-found", key_alias="found"))
 
