@@ -754,7 +754,6 @@ def test_redis_killed_half_way_costs_nobody_anything(
     assert len(upstream.requests) == 30 + elsewhere[200] + 10
 
 
-@pytest.mark.xfail(reason="the gauge tells of the worker that is scraped; one without limited requests has not noticed")
 def test_gauge_tells_of_the_machine_whichever_worker_is_asked(machines: list[House], redis_server: RedisServer) -> None:
     """RL-14: one worker has noticed, and the log says so for all."""
     gateway, key = machines[0].gateway, machines[0].new_key(rpm_limit=30)
