@@ -1,10 +1,11 @@
 """Is a limit exact? Bursts of requests over several workers, whole and under SIGKILL, counted by the upstream.
 
-    python -m bench.exactness              real gateways, embedded store and Redis: some two minutes
+    python -m bench.exactness              real gateways, embedded store and Redis: some ten minutes
     python -m bench.exactness --processes  the store alone, from bare processes: some seconds
 
-Each row is 2,500 requests of one key, all within a minute, so min(2,500, limit) must arrive. What a killed worker
-had counted and not sent yet is lost; the client sees those requests fail. Exits 1 when a row is wrong.
+Each row is 10,000 requests (or --requests N) of one key, all within a minute, so min(10,000, limit) must arrive.
+What a killed worker had counted and not sent yet is lost; the client sees those requests fail. The last rows are
+first bursts: two gateways that share a Redis and have just been started. Exits 1 when a row is wrong.
 """
 
 import argparse
@@ -28,10 +29,12 @@ from tests.stores.takers import burst, one_round
 STORES = ("embedded", "redis")
 LIMITS = (1, 7, 60, 600)
 WORKERS = (1, 2, 4)
-SENT = 2_500
 CALLERS = 64
+FIRST_BURSTS = 5
+FIRST_LIMIT = 100
+FIRST_CALLERS = 128
 KILL_EACH_S = 0.5
-MOST_KILLS = 4
+MOST_KILLS = 8
 DEADLINE_S = 60.0
 
 CONFIG = """
@@ -41,7 +44,18 @@ general_settings:
 keys:
 {keys}
 """
-COLUMNS = {"store": 9, "workers": 7, "kills": 5, "limit": 5, "sent": 5, "passed": 6, "over": 4, "lost": 4, "failed": 6}
+COLUMNS = {
+    "store": 9,
+    "workers": 7,
+    "callers": 7,
+    "kills": 5,
+    "limit": 5,
+    "sent": 5,
+    "passed": 6,
+    "over": 4,
+    "lost": 4,
+    "failed": 6,
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class Row:
 
     store: str
     workers: int
+    callers: int
     kills: int
     limit: int
     sent: int
@@ -72,6 +87,19 @@ class Row:
     def __str__(self) -> str:
         cells = " ".join(f"{getattr(self, name):>{width}}" for name, width in COLUMNS.items())
         return cells if self.is_exact else cells + "  WRONG"
+
+
+@dataclass(frozen=True)
+class Burst:
+    """So many requests of one key, from so many connections at once."""
+
+    limit: int
+    requests: int
+    callers: int = CALLERS
+
+    @property
+    def name(self) -> str:
+        return f"{self.limit}-of-{self.requests}-requests"
 
 
 class Upstream:
@@ -115,18 +143,18 @@ class Caller:
         self._streams = None
 
 
-async def send(ports: list[int], name: str, statuses: Counter[int | None]) -> None:
+async def send(burst: Burst, ports: list[int], statuses: Counter[int | None]) -> None:
     """Send a burst, the callers taking turns at the gateways; counts how often each status comes."""
-    left = iter(range(SENT))
+    left = iter(range(burst.requests))
 
     async def call(port: int) -> None:
         caller = Caller(port)
         for _ in left:
-            statuses[await caller.ask(name)] += 1
+            statuses[await caller.ask(burst.name)] += 1
         caller.close()
 
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as callers:
-        for number in range(CALLERS):
+        for number in range(burst.callers):
             callers.create_task(call(ports[number % len(ports)]))
 
 
@@ -143,19 +171,21 @@ async def kill_now_and_then(gateways: list[Gateway], statuses: Counter[int | Non
                 os.kill(killed[-1], signal.SIGKILL)
 
 
-async def rows_of(store: str, workers: int, is_killing: bool, upstream: Upstream, port: int) -> AsyncIterator[Row]:
+async def rows_of(
+    store: str, workers: int, bursts: list[Burst], is_killing: bool, upstream: Upstream, port: int
+) -> AsyncIterator[Row]:
     """Run the bursts of one set-up; Redis is shared by two gateways where there are workers for two."""
-    names = [f"{limit}-of-{SENT}-requests" for limit in LIMITS]
-    keys = "\n".join(f"  - {{key: sk-bench-{name}, rpm_limit: {name.partition('-')[0]}}}" for name in names)
+    keys = "\n".join(f"  - {{key: sk-bench-{burst.name}, rpm_limit: {burst.limit}}}" for burst in bursts)
     with running(store, workers, CONFIG.format(port=port, keys=keys)) as gateways:
-        for name, limit in zip(names, LIMITS, strict=True):
+        for burst in bursts:
             killed: list[int] = []
             statuses: Counter[int | None] = Counter()
             killer = asyncio.create_task(kill_now_and_then(gateways, statuses, killed)) if is_killing else None
-            await send([gateway.port for gateway in gateways], name, statuses)
+            await send(burst, [gateway.port for gateway in gateways], statuses)
             if killer:
                 killer.cancel()
-            yield Row(store, workers, len(killed), limit, statuses.total(), upstream.seen.pop(name, 0), statuses[None])
+            passed, failed = upstream.seen.pop(burst.name, 0), statuses[None]
+            yield Row(store, workers, burst.callers, len(killed), burst.limit, statuses.total(), passed, failed)
 
 
 @contextlib.contextmanager
@@ -173,31 +203,33 @@ def running(store: str, workers: int, config: str) -> Iterator[list[Gateway]]:
         yield gateways
 
 
-async def gateways_bench(stores: list[str]) -> bool:
+async def gateways_bench(stores: list[str], requests: int) -> bool:
     """Print a row for each burst; tells whether all are exact."""
     upstream, are_exact = Upstream(), True
     server = await asyncio.start_server(upstream.converse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    for store in stores:
-        for workers in WORKERS:
-            for is_killing in (False, True):
-                async for row in rows_of(store, workers, is_killing, upstream, port):
-                    print(row, flush=True)
-                    are_exact &= row.is_exact
+    bursts = [Burst(limit, requests) for limit in LIMITS]
+    setups = [(store, workers, bursts, is_killing) for store in stores for workers in WORKERS for is_killing in (0, 1)]
+    if "redis" in stores:
+        setups += [("redis", 4, [Burst(FIRST_LIMIT, requests, FIRST_CALLERS)], 0)] * FIRST_BURSTS
+    for store, workers, chosen, is_killing in setups:
+        async for row in rows_of(store, workers, chosen, bool(is_killing), upstream, port):
+            print(row, flush=True)
+            are_exact &= row.is_exact
     return are_exact
 
 
-def processes_bench() -> bool:
+def processes_bench(requests: int) -> bool:
     """The same with processes that do nothing but count, killed after random numbers of requests."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for processes in WORKERS:
             for limit in LIMITS:
-                passed = burst(f"{folder}/{processes}", processes, SENT // processes, limit)
-                rows.append(Row("embedded", processes, 0, limit, SENT, passed, 0))
+                passed = burst(f"{folder}/{processes}", processes, requests // processes, limit)
+                rows.append(Row("embedded", processes, processes, 0, limit, requests, passed, 0))
             for limit in LIMITS[1:]:
                 _, passed, killed = one_round(f"{folder}/{processes}", processes, f"killed {limit}", limit)
-                rows.append(Row("embedded", processes, killed, limit, limit + processes, passed, killed))
+                rows.append(Row("embedded", processes, processes, killed, limit, limit + processes, passed, killed))
     print(*rows, sep="\n")
     return all(row.is_exact for row in rows)
 
@@ -215,11 +247,15 @@ def _end(gateway: Gateway) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", action="store_true", help="count in bare processes, without gateways")
+    parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="in each burst; default 10,000")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
     options = parser.parse_args()
     started_s = time.monotonic()
     print(" ".join(f"{name:>{width}}" for name, width in COLUMNS.items()))
-    are_exact = processes_bench() if options.processes else asyncio.run(gateways_bench(options.stores))
+    if options.processes:
+        are_exact = processes_bench(options.requests)
+    else:
+        are_exact = asyncio.run(gateways_bench(options.stores, options.requests))
     print(f"{'exact' if are_exact else 'NOT EXACT'}, in {time.monotonic() - started_s:.0f} s")
     return 0 if are_exact else 1
 
