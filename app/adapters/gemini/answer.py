@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from app.adapters.gemini.notes import notes_of
 from app.adapters.gemini.signatures import signature
 from app.adapters.gemini.unwrapping import Unwrapping
 from app.adapters.schema import Body, CompletionRequest
@@ -41,12 +42,12 @@ def response(answer_id: Json, request: CompletionRequest, candidates: list[Json]
 def _candidate(choice: Body, request: CompletionRequest) -> Json:
     message = choice.get("message") or {}
     reasoning = message.get("reasoning_content") or ""
-    unwrapping = Unwrapping(request.notes.wrapped)
+    unwrapping = Unwrapping(notes_of(request).wrapped)
     text = unwrapping.feed(message.get("content") or "") + unwrapping.finish() + (message.get("refusal") or "")
     calls, malformed = call_parts(whole_calls(message))
     said = [*([{"text": text}] if text else []), *image_parts(message), *calls] or [{"text": ""}]
     held = signature(message.get("thinking_blocks"), reasoning, calls_tools=bool(calls))
-    thoughts = [thought_part(reasoning)] if reasoning and request.notes.shows_thoughts else []
+    thoughts = [thought_part(reasoning)] if reasoning and notes_of(request).shows_thoughts else []
     is_refused = bool(message.get("refusal"))
     return {
         **candidate(choice, [*thoughts, *signed(said, held)]),

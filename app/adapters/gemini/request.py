@@ -1,10 +1,10 @@
 """A generateContent request in the words of `litellm.completion`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from app.adapters.gemini.formats import response_format
 from app.adapters.gemini.messages import messages
+from app.adapters.gemini.notes import Notes
 from app.adapters.gemini.parts import DETAILS
 from app.adapters.gemini.reading import Given, check_depth
 from app.adapters.gemini.tools import tool_arguments
@@ -28,17 +28,6 @@ WHOLE_NUMBERS = {
     "logprobs": "top_logprobs",
 }
 LEVELS = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high", "XHIGH": "xhigh"}
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """What the answer has to know of its request."""
-
-    is_sse: bool = False
-    """The stream comes as events, not as one JSON array."""
-    shows_thoughts: bool = False
-    wrapped: str | None = None
-    """Media type of an answer that was asked for as a member of an object."""
 
 
 def completion_request(request: ForeignRequest) -> CompletionRequest:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from app.adapters.gemini import answer as whole
 from app.adapters.gemini import stream
+from app.adapters.gemini.notes import notes_of
 from app.adapters.gemini.request import COUNTING, STREAMING, completion_request
 from app.adapters.schema import Body, CompletionRequest, ForeignRequest, Operation
 from app.dialects import error_body
@@ -54,11 +55,11 @@ class GeminiSchema:
     def broken(self, refusal: Refusal, request: CompletionRequest, request_id: str, *, is_first: bool) -> bytes:
         """Return the error as Google tells it in mid-stream; its SDK looks for what begins `{"error":`."""
         body = json.dumps(error_body(refusal, self.dialect, request_id))
-        end = b"" if request.notes.is_sse else stream.END
+        end = b"" if notes_of(request).is_sse else stream.END
         return stream.frame(body, request, is_first=is_first) + end
 
     def stream_type(self, request: CompletionRequest) -> str:
-        return "text/event-stream" if request.notes.is_sse else "application/json"
+        return "text/event-stream" if notes_of(request).is_sse else "application/json"
 
     def answer_fields(self, request_id: str) -> Fields:  # noqa: ARG002
         """Google names no request: the SDK's users find the gateway's own field in `sdk_http_response`."""
