@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.adapters.gemini import answer as whole
+from app.adapters.gemini.notes import notes_of
 from app.adapters.gemini.signatures import signature
 from app.adapters.gemini.unwrapping import Unwrapping
 from app.adapters.schema import Body, CompletionRequest
@@ -20,12 +21,12 @@ def frames(chunks: Iterable[Body], request: CompletionRequest) -> Iterator[bytes
     for found in _answers(chunks, request):
         yield frame(json.dumps(found), request, is_first=is_first)
         is_first = False
-    if not request.notes.is_sse:
+    if not notes_of(request).is_sse:
         yield OPENING + END if is_first else END
 
 
 def frame(text: str, request: CompletionRequest, *, is_first: bool) -> bytes:
-    if request.notes.is_sse:
+    if notes_of(request).is_sse:
         return f"data: {text}\n\n".encode()
     return (OPENING if is_first else BETWEEN) + text.encode()
 
@@ -52,8 +53,8 @@ class _Choice:
     """What one choice has said, as far as later chunks need it."""
 
     def __init__(self, request: CompletionRequest) -> None:
-        self._shows_thoughts = request.notes.shows_thoughts
-        self._unwrapping = Unwrapping(request.notes.wrapped)
+        self._shows_thoughts = notes_of(request).shows_thoughts
+        self._unwrapping = Unwrapping(notes_of(request).wrapped)
         self._calls: dict[Json, list[str]] = {}
         self._blocks: list[Json] = []
         self._reasoning = ""
@@ -72,7 +73,9 @@ class _Choice:
 
     def last(self, index: int) -> Json:
         """Return the candidate that ends this choice: its calls, which Google never cuts, and its finish reason."""
-        calls, malformed = whole.call_parts((call_id, name, args) for call_id, name, args in self._calls.values())
+        # Pieces of several calls may come in any order; their indexes tell the model's.
+        told = sorted(self._calls.items(), key=lambda call: call[0] if isinstance(call[0], int) else len(self._calls))
+        calls, malformed = whole.call_parts((call_id, name, args) for _, (call_id, name, args) in told)
         text = self._unwrapping.finish()
         parts = [*([{"text": text}] if text else []), *calls] or [{"text": ""}]
         held = self._signature(calls_tools=bool(calls))

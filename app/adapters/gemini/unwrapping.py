@@ -34,15 +34,16 @@ class Unwrapping:
     def finish(self) -> str:
         """Return what was withheld to the end and is no brace of ours."""
         left, self._held = self._held, ""
-        value = self._value() if self._whole else None
+        wrapped = self._wrapped()
         if self._mime == ENUMERATION:
+            value = wrapped and wrapped[MEMBER]
             return value if isinstance(value, str) else left
         # A text that was cut off may end with a brace of its own.
-        return "" if self._is_open and value is not None else left
+        return "" if self._is_open and wrapped else left
 
     def _open(self) -> None:
         opening = OPENING.match(self._held)
-        if opening:
+        if opening and opening.end() < len(self._held):
             self._is_open, self._held = True, self._held[opening.end() :]
         elif not COMPACT.startswith("".join(self._held.split())):
             self._is_open = False
@@ -58,12 +59,10 @@ class Unwrapping:
         self._held = self._held[len(passed) :]
         return passed
 
-    def _value(self) -> object:
-        """Return the member as text where the whole is the object that was asked for, None otherwise."""
+    def _wrapped(self) -> dict[str, object] | None:
+        """Return the object that was asked for, None where the whole is something else."""
         try:
             found = json.loads(self._whole)
         except (ValueError, RecursionError):
             return None
-        if not isinstance(found, dict) or list(found) != [MEMBER]:
-            return None
-        return found[MEMBER] if isinstance(found[MEMBER], str) else "a value"
+        return found if isinstance(found, dict) and list(found) == [MEMBER] else None
