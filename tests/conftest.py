@@ -11,9 +11,10 @@ from string import Template
 
 import pytest
 
-from tests.kit import canaries
+from tests.kit import adapters, canaries
 from tests.kit.client import Client
 from tests.kit.gateway import Gateway, free_port
+from tests.kit.openai_server import OpenAIServer
 from tests.kit.upstream import Upstream, answer
 
 HERE = Path(__file__).parent
@@ -158,6 +159,35 @@ def gateway(shared_gateway: Gateway) -> Iterator[Gateway]:
     """The gateway with the routes of journeys/gateway.yaml."""
     yield shared_gateway
     shared_gateway.close_clients()
+
+
+@pytest.fixture(scope="session")
+def shared_openai_server() -> Iterator[OpenAIServer]:
+    server = OpenAIServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def openai_server(shared_openai_server: OpenAIServer) -> Iterator[OpenAIServer]:
+    """The models behind the adapters."""
+    shared_openai_server.forget()
+    yield shared_openai_server
+    shared_openai_server.forget()
+
+
+@pytest.fixture(scope="session")
+def shared_adapters(start_gateway: Launch, shared_openai_server: OpenAIServer) -> Gateway:
+    refused = f"http://127.0.0.1:{free_port()}/v1"
+    config = adapters.CONFIG.format(base_url=shared_openai_server.base_url, refused=refused)
+    return start_gateway(config, **canaries.GATEWAY_KEYS)
+
+
+@pytest.fixture
+def adapters_gateway(shared_adapters: Gateway, openai_server: OpenAIServer) -> Iterator[Gateway]:
+    """The gateway with all shipped adapters, in front of `openai_server`; TEAM_KEY opens them."""
+    yield shared_adapters
+    shared_adapters.close_clients()
 
 
 @pytest.fixture(scope="session")
