@@ -1,13 +1,20 @@
 """What litellm raises, as a refusal: told by the names of its exceptions, so that nothing of it is imported."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from math import ceil
 from time import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.errors import GatewayError, Refusal, UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnreachable
+from app.errors import (
+    GatewayError,
+    Refusal,
+    StreamBroken,
+    UpstreamInvalidResponse,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from app.model_errors import (
     ContextTooLong,
     CredentialRefused,
@@ -22,11 +29,12 @@ STARS = "****"
 LONGEST_MESSAGE = 2000
 # A shorter value of litellm_params is a word that may stand in any sentence.
 SHORTEST_SECRET = 4
-LATE = "The model did not answer in time; it may still do the work."
 MOST_RETRY_AFTER_S = 24 * 3600
 
-# litellm/exceptions.py, 1.106.2; of an exception's classes the first with a meaning decides.
-REFUSED = ("ContentPolicyViolationError", "UnsupportedParamsError", "BadRequestError", "UnprocessableEntityError")
+# Of litellm, openai and httpx, the libraries that litellm's providers call with.
+LATE = ("Timeout", "APITimeoutError", "TimeoutException")
+UNREADABLE = ("JSONDecodeError", "DecodingError", "RemoteProtocolError", "APIResponseValidationError")
+UNCONNECTED = ("APIConnectionError", "TransportError")
 
 
 class ProviderSaid(Exception):
@@ -42,80 +50,87 @@ def refusal_of(fault: BaseException, params: Mapping[str, Any]) -> GatewayError:
 
     `params` are the model's `litellm_params`: their values stay out of every message.
     """
-    for link in _chain(fault):
+    links = list(_chain(fault))
+    for link in links:
         if isinstance(link, GatewayError):  # thrown into a waiting call: the server stops, the client has left
             return link
-    said = masked(_words(fault), params)[:LONGEST_MESSAGE]
-    names = [kind.__name__ for kind in type(fault).__mro__]
-    refusal = next((found for name in names if (found := _told(name, fault, said))), None) or _by_status(fault, said)
-    refusal.__cause__ = ProviderSaid(f"{names[0]}: {said}", _status(fault))
+    told = _told(links)
+    said = masked(told or _words(links), params)[:LONGEST_MESSAGE]
+    names = {kind.__name__ for link in links for kind in type(link).__mro__}
+    status = getattr(fault, "status_code", None)
+    refusal = _by_name(names, said) or _by_status(status, said, retry_after_s(links))
+    heard = None if isinstance(refusal, UpstreamUnreachable | UpstreamTimeout) else status
+    # Other words than the provider's may quote what it sent, which is no business of a log.
+    names_of_links = " from ".join(dict.fromkeys(type(link).__name__ for link in links))
+    refusal.__cause__ = ProviderSaid(f"{names_of_links}: {said}" if told else names_of_links, heard)
     return refusal
 
 
-def _told(name: str, fault: BaseException, said: str) -> Refusal | None:
-    """Return what the exception class of this name means; None for one that says nothing by itself."""
-    match name:
-        case "AuthenticationError" | "PermissionDeniedError":
-            return CredentialRefused("The model's provider does not accept the gateway's credential.")
-        case "NotFoundError":
-            return ModelNotFound("The model's provider does not know the model behind this name.", param="model")
-        case "RateLimitError":
-            message = "The model's provider is over its rate limit."
-            return UpstreamRateLimited(message, retry_after_s=retry_after_s(fault))
-        case "ContextWindowExceededError":
-            return ContextTooLong(said, param="messages")
-        case _ if name in REFUSED:
-            return ModelRefused(said)
-        case "Timeout" | "APITimeoutError":
-            return UpstreamTimeout(LATE)
-        case "APIConnectionError":
-            return _unconnected(fault)
+def in_stream(refusal: GatewayError) -> GatewayError:
+    """Return the refusal as it is told of a stream that had begun."""
+    if not isinstance(refusal, UpstreamUnreachable | UpstreamInvalidResponse | UpstreamFailed):
+        return refusal
+    broken = StreamBroken("The model's stream broke off.")
+    broken.__cause__ = refusal.__cause__
+    return broken
+
+
+def _by_name(names: Container[str], said: str) -> Refusal | None:
+    """Return what the exceptions' names say by themselves: their status codes are litellm's inventions."""
+    if "ContextWindowExceededError" in names:
+        return ContextTooLong(said, param="messages")
+    if any(name in names for name in LATE):
+        return UpstreamTimeout("The model did not answer in time; it may still do the work.")
+    if any(name in names for name in UNREADABLE):
+        return UpstreamInvalidResponse("The model's provider sent something that is no answer.")
+    if any(name in names for name in UNCONNECTED):
+        return UpstreamUnreachable("The model's provider could not be reached.")
     return None
 
 
-def _by_status(fault: BaseException, said: str) -> Refusal:
-    status = _status(fault)
-    if status in (503, 529):
-        return UpstreamUnavailable("The model's provider is overloaded.", retry_after_s=retry_after_s(fault))
-    if status in (400, 413, 422):
-        return ModelRefused(said)
-    return UpstreamTimeout(LATE) if status in (408, 504) else UpstreamFailed("The model's provider failed.")
-
-
-def _status(fault: BaseException) -> int | None:
-    status = getattr(fault, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _unconnected(fault: BaseException) -> Refusal:
-    """Tell a connection that failed from an answer that could not be read: litellm has one name for both."""
-    names = {kind.__name__ for link in _chain(fault) for kind in type(link).__mro__}
-    if names & {"TimeoutException", "APITimeoutError"}:
-        return UpstreamTimeout(LATE)
-    if names & {"JSONDecodeError", "DecodingError", "ValidationError", "KeyError", "RemoteProtocolError"}:
-        return UpstreamInvalidResponse("The model's provider sent something that is no answer.")
-    return UpstreamUnreachable("The model's provider could not be reached.")
+def _by_status(status: object, said: str, retry_after: int | None) -> Refusal:
+    """Return what the provider's status says. litellm's class says less: it also goes by words of the message."""
+    match status:
+        case 401 | 402 | 403:
+            return CredentialRefused("The model's provider does not accept the gateway's credential.")
+        case 404:
+            return ModelNotFound("The model's provider does not know the model behind this name.", param="model")
+        case 429:
+            return UpstreamRateLimited("The model's provider is over its rate limit.", retry_after_s=retry_after)
+        case 503 | 529:
+            return UpstreamUnavailable("The model's provider is overloaded.", retry_after_s=retry_after)
+        case 408 | 504:
+            return UpstreamTimeout("The model did not answer in time; it may still do the work.")
+        case int() if 400 <= status < 500:
+            return ModelRefused(said)
+    return UpstreamFailed("The model's provider failed.")
 
 
 def _chain(fault: BaseException | None) -> Iterator[BaseException]:
+    """Yield the exception and what it came from, litellm's own way to say so included."""
     seen: set[int] = set()
     while fault is not None and id(fault) not in seen:
         seen.add(id(fault))
         yield fault
-        fault = fault.__cause__ or fault.__context__
+        fault = getattr(fault, "original_exception", None) or fault.__cause__ or fault.__context__
 
 
-def _words(fault: BaseException) -> str:
-    """Return what the provider said: the `message` in its body where there is one."""
-    for link in _chain(fault):
+def _told(links: Iterable[BaseException]) -> str:
+    """Return the `message` in the provider's body, "" where there is none."""
+    for link in links:
         body = getattr(link, "body", None)
         error = body.get("error", body) if isinstance(body, dict) else None
-        said = error.get("message") if isinstance(error, dict) else None
-        if isinstance(said, str) and said:
-            return said
-    said = str(getattr(fault, "message", fault))
+        message = error.get("message") if isinstance(error, dict) else None
+        if isinstance(message, str) and message:
+            return message
+    return ""
+
+
+def _words(links: Iterable[BaseException]) -> str:
+    """Return what litellm says."""
+    said = next((text for link in links if (text := str(getattr(link, "message", None) or link))), "")
     # "litellm.BadRequestError: OpenAIException - what was said"
-    return said.partition(" - ")[2] or said.partition(": ")[2] or said
+    return said.partition("Exception - ")[2] or said.removeprefix("litellm.").partition("Error: ")[2] or said
 
 
 def masked(text: str, params: Mapping[str, Any]) -> str:
@@ -135,9 +150,9 @@ def _secrets(params: Mapping[str, Any]) -> Iterator[str]:
             yield from (part for part in (host, host.rpartition(":")[0]) if part)
 
 
-def retry_after_s(fault: BaseException) -> int | None:
+def retry_after_s(links: Iterable[BaseException]) -> int | None:
     """Return the seconds that the provider's Retry-After names, rounded up (RFC 9110 §10.2.3)."""
-    for link in _chain(fault):
+    for link in links:
         of_response = getattr(getattr(link, "response", None), "headers", None)
         for fields in (getattr(link, "litellm_response_headers", None), of_response):
             value = fields.get("retry-after") if fields else None

@@ -15,7 +15,8 @@ from inspect import signature
 from re import compile as compile_pattern
 from typing import Any
 
-from app.adapters.litellm_faults import refusal_of
+from app.adapters.litellm_faults import in_stream, refusal_of
+from app.errors import StreamBroken
 
 # 1.82.7 and 1.82.8 stole credentials (BerriAI/litellm issue 24512); of 1.107 the registry holds nothing any more.
 NEVER = compile_pattern(r"1\.82\.[78]|1\.107(\..*)?")
@@ -122,9 +123,12 @@ class Library:
     def chunks(self, stream: Any, params: Mapping[str, Any]) -> Iterator[Any]:
         """Yield litellm's chunks; raises a Refusal where the stream breaks off."""
         try:
-            yield from stream
+            for chunk in stream:
+                if _is_made_up(stream, chunk):
+                    raise StreamBroken("The model's stream ended before the answer did.")
+                yield chunk
         except Exception as fault:
-            raise refusal_of(fault, params)  # noqa: B904
+            raise in_stream(refusal_of(fault, params))  # noqa: B904
 
     def count_tokens(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> int:
         """Return how many tokens the messages and tools have, as far as litellm can tell."""
@@ -155,6 +159,13 @@ def close(stream: Any) -> None:
         end: Callable[[], Any] | None = getattr(source, "close", None)
         if end is not None:
             end()
+
+
+def _is_made_up(stream: Any, chunk: Any) -> bool:
+    """Tell whether this is the end that litellm gives a stream which its provider never finished."""
+    if not hasattr(stream, "received_finish_reason") or not any(choice.finish_reason for choice in chunk.choices):
+        return False
+    return stream.received_finish_reason is None and stream.intermittent_finish_reason is None
 
 
 def _silence(litellm: Any) -> None:
