@@ -1,6 +1,8 @@
 """Room: how many? Requests of the last 60 s and requests under way, per key, or 429."""
 
 import math
+import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
@@ -17,12 +19,17 @@ from app.stores import limits_storage
 from app.stores.counters import Counters
 from app.stores.windows import WINDOW_S, Standing
 
+# A standing tells whole seconds; to ask for it again costs as much as a third of counting.
+TRUE_FOR_S = 0.1
+
 
 class RateLimit:
     """Keeps keys to their limits. Who has no key, or a key without limits, passes."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, now: Callable[[], float] = time.perf_counter) -> None:
+        """`now` is the clock of `Exchange.started_s`."""
         self._counters = counters
+        self._now = now
 
     def admit(self, exchange: Exchange, _route: Route) -> None:
         """Count the exchange for its key, over all routes.
@@ -37,6 +44,7 @@ class RateLimit:
             self._begin(exchange, principal, principal.max_parallel_requests)
         if principal.rpm_limit is not None:
             standing = self._counters.acquire(principal.key_id, principal.rpm_limit)
+            exchange.answer_fields = limit_fields(standing)
             if not standing.is_admitted:
                 raise RateLimited(
                     f"This key may send {standing.limit} requests in {WINDOW_S} s, and has.",
@@ -46,10 +54,12 @@ class RateLimit:
     def announce(self, exchange: Exchange, _names: AbstractSet[str]) -> None:
         """Add to an answer that begins where its key stands now; hours may have gone by since it was admitted."""
         principal = exchange.principal
-        if principal is not None and principal.rpm_limit is not None:
-            with suppress(LimiterUnavailable):
-                standing = self._counters.peek(principal.key_id, principal.rpm_limit)
-                exchange.answer_fields += limit_fields(standing)
+        if principal is None or principal.rpm_limit is None:
+            return
+        if exchange.answer_fields and self._now() - exchange.started_s < TRUE_FOR_S:
+            return  # What was told at its admission is true still.
+        with suppress(LimiterUnavailable):
+            exchange.answer_fields = limit_fields(self._counters.peek(principal.key_id, principal.rpm_limit))
 
     def _begin(self, exchange: Exchange, principal: Principal, limit: int) -> None:
         if not self._counters.begin(principal.key_id, limit):

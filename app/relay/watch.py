@@ -8,8 +8,8 @@ still unread. A half-closed client counts as gone, as in nginx and Go.
 import select
 import socket
 import sys
+import weakref
 from collections.abc import Callable
-from contextlib import suppress
 
 import gevent
 from gevent import monkey
@@ -28,31 +28,64 @@ def client_left() -> BaseException:
     return ClientLeft("the client closed its connection")
 
 
+class Watched:
+    """A client's connection that is in the epoll set until it is closed, whether anybody waits or not."""
+
+    __slots__ = ("client", "has_left", "waiting")
+
+    def __init__(self, client: socket.socket) -> None:
+        # Weakly, since the number is another connection's once this one is closed.
+        self.client = weakref.ref(client)
+        self.waiting: tuple[gevent.Greenlet, Fault] | None = None
+        self.has_left = False
+
+    def tell(self) -> None:
+        """Raise in the greenlet that waits, if one does."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            greenlet, fault = waiting
+            greenlet.throw(fault())
+
+
 class DepartureWatch:
-    """One epoll set for all waiting exchanges of a worker; made with the first of them, so after the fork.
+    """One epoll set for all clients of a worker; made with the first of them, so after the fork.
 
     Where there is no epoll (macOS) a departure is noticed at the next write, as everywhere in WSGI.
     `begin` and `end` are called by the exchange's own greenlet; between them what `fault` makes, ClientLeft if
     nothing else is said, may be raised in it wherever it waits, as gevent.Timeout would be.
+
+    A connection is registered once, with its first exchange, and edge-triggered: two system calls less for each
+    of the others.
     """
 
     def __init__(self) -> None:
         self._epoll: select.epoll | None = None
-        self._waiting: dict[int, tuple[gevent.Greenlet, Fault]] = {}
+        self._watched: dict[int, Watched] = {}
 
     def begin(self, client: socket.socket, fault: Fault = client_left) -> None:
         """Watch this client on behalf of the current greenlet."""
         if not IS_LINUX:
             return
-        if self._epoll is None:
-            self._epoll = self._opened()
-        number = client.fileno()
-        self._waiting[number] = gevent.getcurrent(), fault
-        self._epoll.register(number, select.EPOLLRDHUP)
+        watched = self._watched.get(client.fileno())
+        if watched is None or watched.client() is not client:
+            watched = self._registered(client)
+        watched.waiting = gevent.getcurrent(), fault
+        if watched.has_left:
+            get_hub().loop.run_callback(watched.tell)
 
     def end(self, client: socket.socket) -> None:
         """Watch this client no longer; harmless when it is not watched."""
-        self._forget(client.fileno())
+        watched = self._watched.get(client.fileno())
+        if watched is not None:
+            watched.waiting = None
+
+    def _registered(self, client: socket.socket) -> Watched:
+        if self._epoll is None:
+            self._epoll = self._opened()
+        number = client.fileno()
+        watched = self._watched[number] = Watched(client)
+        self._epoll.register(number, select.EPOLLRDHUP | select.EPOLLET)
+        return watched
 
     def _opened(self) -> "select.epoll":
         # gevent takes epoll out of `select`, since it would block the loop; with time-out 0 it cannot.
@@ -61,16 +94,9 @@ class DepartureWatch:
         self._watcher.start(self._wake)
         return epoll
 
-    def _forget(self, number: int) -> tuple[gevent.Greenlet, Fault] | None:
-        waiting = self._waiting.pop(number, None)
-        if waiting is not None and self._epoll is not None:
-            with suppress(OSError):
-                self._epoll.unregister(number)
-        return waiting
-
     def _wake(self) -> None:
         for number, _event in self._epoll.poll(0) if self._epoll else ():
-            waiting = self._forget(number)
-            if waiting is not None:
-                greenlet, fault = waiting
-                greenlet.throw(fault())
+            watched = self._watched.get(number)
+            if watched is not None:
+                watched.has_left = True
+                watched.tell()

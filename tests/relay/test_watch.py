@@ -139,3 +139,36 @@ def test_only_the_exchange_of_the_client_that_left_is_interrupted(watch, ends):
         assert (told, leaving.dead, remaining.dead) == (["left"], True, False)
         watch.end(other_gateway)
         remaining.kill()
+
+
+def test_a_client_that_left_between_two_exchanges_is_noticed_in_the_second(watch, ends):
+    client, gateway = ends
+    watch.begin(gateway)
+    watch.end(gateway)
+    client.close()
+    for_a_turn_of_the_loop()
+
+    watch.begin(gateway)
+
+    with pytest.raises(ClientLeft):
+        forever()
+
+
+def test_a_number_that_is_another_connections_now_says_nothing_of_the_first(watch):
+    first_client, first = socket.socketpair()
+    watch.begin(first)
+    watch.end(first)
+    number = first.fileno()
+    first_client.close()
+    for_a_turn_of_the_loop()
+    first.close()
+    client, gateway = socket.socketpair()
+    with client, gateway:
+        # The lowest free numbers are given out first.
+        again = gateway if gateway.fileno() == number else client
+        assert again.fileno() == number
+
+        watch.begin(again)
+
+        for_a_turn_of_the_loop()
+        watch.end(again)
