@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from app.adapters.anthropic.parts import HOSTED, Dropped, Part, kind_of, marked, plain, read_parts, text_part
+from app.adapters.anthropic.parts import HOSTED, Dropped, Part, blocks_of, kind_of, marked, plain, read_parts, text_part
 from app.adapters.anthropic.reading import Json, Members, refuse
 from app.adapters.anthropic.tools import short_name
 
@@ -18,7 +18,7 @@ ASSISTANT_BLOCKS = ("text", "thinking", "redacted_thinking", "tool_use")
 
 def read_messages(body: Members, dropped: Dropped) -> list[Json]:
     """Return all messages, the system's first."""
-    system = _system(body, "system", dropped)
+    system = _system(body, "system", dropped) if body.raw("system") not in (None, "") else []
     turns = body.values("messages")
     if not turns:
         refuse("messages", "must be a list of at least one message.")
@@ -26,14 +26,12 @@ def read_messages(body: Members, dropped: Dropped) -> list[Json]:
 
 
 def _system(turn: Members, name: str, dropped: Dropped) -> list[Json]:
-    parts = read_parts(_blocks(turn, name), dropped, ("text",)) if turn.raw(name) else []
+    parts = read_parts(blocks_of(turn, name), dropped, ("text",))
     return [{"role": "system", "content": plain(parts)}] if parts else []
 
 
 def _turn(turn: Members, dropped: Dropped) -> list[Json]:
     role = turn.one_of("role", ROLES)
-    if turn.raw("content") is None:
-        refuse(turn.at("content"), "is required.")
     if role == "system":
         messages = _system(turn, "content", dropped)
     else:
@@ -42,21 +40,11 @@ def _turn(turn: Members, dropped: Dropped) -> list[Json]:
     return messages
 
 
-def _blocks(turn: Members, name: str) -> list[tuple[Json, str]]:
-    """Return the blocks of a content, of which a text is the short form."""
-    content = turn.raw(name)
-    if isinstance(content, str):
-        return [({"type": "text", "text": content}, turn.at(name))]
-    if not isinstance(content, list):
-        refuse(turn.at(name), "must be a string or a list of content blocks.")
-    return turn.values(name)
-
-
 def _user(turn: Members, dropped: Dropped) -> list[Json]:
     results: list[Json] = []
     shown: list[Part] = []
     said: list[Part] = []
-    for value, place in _blocks(turn, "content"):
+    for value, place in blocks_of(turn, "content"):
         block = Members(value, place)
         if kind_of(block, (*READ_BY_USERS, "tool_result")) == "tool_result":
             results.append(_tool_result(block, shown, dropped))
@@ -70,7 +58,7 @@ def _user(turn: Members, dropped: Dropped) -> list[Json]:
 def _tool_result(block: Members, shown: list[Part], dropped: Dropped) -> Json:
     """Return the tool's message. Such a message holds text alone: images and files go to `shown`, with its id."""
     call_id = block.text("tool_use_id")
-    content = [] if block.raw("content") is None else _blocks(block, "content")
+    content = [] if block.raw("content") is None else blocks_of(block, "content")
     parts = read_parts(content, dropped, READ_BY_USERS)
     texts = [part for part in parts if part["type"] == "text"]
     others = [part for part in parts if part["type"] != "text"]
@@ -88,7 +76,7 @@ def _assistant(turn: Members, dropped: Dropped) -> list[Json]:
     said: list[Part] = []
     thoughts: list[Part] = []
     calls: list[Json] = []
-    for value, place in _blocks(turn, "content"):
+    for value, place in blocks_of(turn, "content"):
         block = Members(value, place)
         kind = kind_of(block, ASSISTANT_BLOCKS)
         if kind in HOSTED:

@@ -37,6 +37,18 @@ def plain(parts: list[Part]) -> str | list[Part]:
     return parts[0]["text"] if len(parts) == 1 and set(parts[0]) == {"type", "text"} else parts
 
 
+def blocks_of(holder: Members, name: str) -> list[tuple[Json, str]]:
+    """Return (block, its place) of a content, of which a text is the short form."""
+    content = holder.raw(name)
+    if content is None:
+        refuse(holder.at(name), "is required.")
+    if isinstance(content, str):
+        return [({"type": "text", "text": content}, holder.at(name))]
+    if not isinstance(content, list):
+        refuse(holder.at(name), "must be a string or a list of content blocks.")
+    return holder.values(name)
+
+
 def read_parts(blocks: list[tuple[Json, str]], dropped: Dropped, allowed: tuple[str, ...]) -> list[Part]:
     """Return the parts of these blocks; kinds that are not allowed here are refused, with their place."""
     parts: list[Part] = []
@@ -93,7 +105,7 @@ def _search_result(block: Members, dropped: Dropped) -> list[Part]:
     """What a client found by itself: title and source first, then the texts."""
     _drop_citations(block, dropped)
     head = {"type": "text", "text": f"{block.text('title')}\n{block.text('source')}"}
-    texts = read_parts(block.values("content"), dropped, ("text",))
+    texts = read_parts(blocks_of(block, "content"), dropped, ("text",))
     texts[-1:] = [marked(part, block) for part in texts[-1:]]
     return [head, *texts]
 
@@ -108,10 +120,7 @@ def _text_document(source: Members, _title: str | None, _dropped: Dropped) -> li
 
 
 def _document_of_parts(source: Members, _title: str | None, dropped: Dropped) -> list[Part]:
-    content = source.raw("content")
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return read_parts(source.values("content"), dropped, ("text", "image"))
+    return read_parts(blocks_of(source, "content"), dropped, ("text", "image"))
 
 
 def _document_at(name: str) -> Callable[[Members, str | None, Dropped], list[Part]]:
