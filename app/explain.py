@@ -16,6 +16,7 @@ from flask import Flask
 from pydantic import SecretStr
 from requests.adapters import BaseAdapter
 
+from app.adapters.schema import Schema
 from app.admission import known_keys
 from app.carriers import ISSUED, carried, elsewhere
 from app.dialects import error_body
@@ -24,9 +25,10 @@ from app.exchange import EXCHANGE, Exchange, NoBody
 from app.factory import create_app
 from app.fields import Fields
 from app.principal import Principal, digest_of
+from app.relay.completion import Library
 from app.relay.upstream import UpstreamRequest
 from app.serving.head import Limits, RequestHead, request_head
-from app.settings.gateway import Gateway, GatewayKey, Route
+from app.settings.gateway import AdapterTarget, Gateway, GatewayKey, Route
 from app.settings.load import Inspection
 from app.settings.masking import STARS, masked, starred, starred_query
 
@@ -79,9 +81,13 @@ class Walk:
         return next((route for route in routes if route.auth), None)
 
     def told(self) -> Explanation:
-        if self._notebook.request is None:
+        if self._notebook.operation is not None:
+            lines = _completion_lines(self._exchange, self._gateway, self._notebook.operation)
+        elif self._notebook.request is not None:
+            lines = _lines(self._exchange, self._notebook.request)
+        else:
             return _refused(self._status, self._body)
-        return Explanation("\n".join(_lines(self._exchange, self._notebook.request)), True, self._status)
+        return Explanation("\n".join(lines), True, self._status)
 
 
 def _refused(status: int, body: str) -> Explanation:
@@ -92,6 +98,15 @@ class Notebook(BaseAdapter):
     """A transport that writes a request down and says that the upstream could not be reached."""
 
     request: UpstreamRequest | None = None
+    operation: str | None = None
+    """Of an adapter route: what its schema would do, "messages"."""
+
+    def listening(self, route: Route) -> Route:
+        """Return the route; if it leads to an adapter, with a schema that goes no further than the path."""
+        if not isinstance(route.target, AdapterTarget):
+            return route
+        schema = cast(Schema, Listening(route.target.schema, self))
+        return replace(route, target=replace(route.target, schema=schema))
 
     def send(self, request: UpstreamRequest, **_: Any) -> NoReturn:  # type: ignore[override]
         self.request = request
@@ -99,6 +114,20 @@ class Notebook(BaseAdapter):
 
     def close(self) -> None:
         """Nothing was opened."""
+
+
+class Listening:
+    """A schema that writes down which operation a path asks for; what the body asks for is not known here."""
+
+    def __init__(self, schema: Schema, notebook: Notebook) -> None:
+        self._schema = schema
+        self._notebook = notebook
+
+    def operation(self, remainder: str) -> None:
+        found = self._schema.operation(remainder)
+        if found is not None:
+            self._notebook.operation = found.name
+            raise UpstreamUnreachable("Nothing was sent.")
 
 
 class Unsent(NoBody):
@@ -114,9 +143,9 @@ def _house(gateway: Gateway, keys: Set[str], notebook: Notebook) -> Flask:
     session.mount("http://", notebook)
     session.mount("https://", notebook)
     # What is asked for is what an admitted client would have sent.
-    routes = tuple(replace(route, auth=False) for route in gateway.routes)
+    routes = tuple(notebook.listening(replace(route, auth=False)) for route in gateway.routes)
     own = tuple(GatewayKey(SecretStr(key), Principal("", digest_of(key))) for key in keys)
-    return create_app(replace(gateway, routes=routes, keys=own), session=session)
+    return create_app(replace(gateway, routes=routes, keys=own), session=session, library=cast(Library, notebook))
 
 
 def _octets(method: str, request_target: str, fields: Fields) -> bytes:
@@ -173,6 +202,20 @@ def _lines(exchange: Exchange, request: UpstreamRequest) -> Iterator[str]:
     for name, value in request.fields:
         yield f"{name}: {starred(name, value)}"
     yield "(then Content-Length or Transfer-Encoding, as the client frames its body)"
+
+
+def _completion_lines(exchange: Exchange, gateway: Gateway, operation: str) -> Iterator[str]:
+    route = next(route for route in gateway.routes if route.path == exchange.route)
+    yield f"route     {exchange.route}"
+    yield f"adapter   {route.target.name if isinstance(route.target, AdapterTarget) else ''}, {operation}"
+    yield ""
+    yield "litellm.completion, as the model that the client names stands in model_list:"
+    for model in gateway.models:
+        told = ", ".join(f"{name}={value}" for name, value in model.litellm_params.items())
+        yield f"{model.name}: {told}"
+    for name, value in route.headers:
+        yield f"{name}: {starred(name, value.get_secret_value())}"
+    yield "(with the messages, tools and other wishes of the client's body)"
 
 
 def _readable(query: str) -> str:

@@ -7,7 +7,7 @@ threads, where under gevent coroutines are made that nobody can await.
 import importlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import cache
 from importlib import metadata
@@ -57,12 +57,11 @@ def unusable() -> str | None:
 @cache
 def load() -> "Library":
     """Return litellm, imported at the first call; some 2 s and 150 MB, so do it once and before the fork."""
-    _prepare(os.environ)
-    return Library(importlib.import_module("litellm"))
-
-
-def _prepare(environ: MutableMapping[str, str]) -> None:
-    environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
+    litellm = importlib.import_module("litellm")
+    _silence(litellm)
+    _restore(litellm.AnthropicConfig)
+    return Library(litellm)
 
 
 def module() -> Any:
@@ -93,7 +92,6 @@ class Library:
         self._reserved = (self._names | frozenset(utils.all_litellm_params)) - CLIENTS_OWN
         self._openai = frozenset(litellm.OPENAI_CHAT_COMPLETION_PARAMS)
         self._supported = cache(self._asked_supported)
-        _silence(litellm)
 
     def is_reserved(self, name: str) -> bool:
         """Tell whether an argument of this name is the operator's alone: no client decides where a call goes."""
@@ -179,6 +177,14 @@ def _silence(litellm: Any) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.setLevel(logging.CRITICAL)
+
+
+def _restore(config: Any) -> None:
+    """Give back the two helpers that the adapter on LiteLLM's page calls (litellm 1.44 had them)."""
+    page = importlib.import_module("app.adapters.anthropic.page")
+    for name in ("translate_anthropic_to_openai", "translate_openai_response_to_anthropic"):
+        if not hasattr(config, name):
+            setattr(config, name, staticmethod(getattr(page, name)))
 
 
 def _submit_nothing(*_task: Any, **_more: Any) -> "Future[Any]":

@@ -56,14 +56,15 @@ class OwnSchema:
         arguments.pop("stream_options", None)
         return CompletionRequest(model, arguments, is_streaming, dropped=removed)
 
-    def answer(self, completion: Body, request: CompletionRequest) -> Json:  # noqa: ARG002
+    def answer(self, completion: Any, request: CompletionRequest) -> Json:
+        completion.model = request.model  # what stands behind the client's name is not the client's business
         return jsonable(getattr(self._adapter, TO_ANSWER)(completion))
 
     def token_count(self, tokens: int, request: CompletionRequest) -> Json:
         raise NotImplementedError("own adapters count no tokens")
 
-    def frames(self, chunks: Iterable[Body], request: CompletionRequest) -> Iterator[bytes]:  # noqa: ARG002
-        frames = getattr(self._adapter, TO_FRAMES)(chunks)
+    def frames(self, chunks: Iterable[Any], request: CompletionRequest) -> Iterator[bytes]:
+        frames = getattr(self._adapter, TO_FRAMES)(_named(chunks, request.model))
         if frames is None:
             raise InvalidRequest(CANNOT_STREAM, param="stream")
         return map(_frame, frames)
@@ -98,6 +99,12 @@ class OwnSchema:
 def jsonable(value: Any) -> Json:
     """Return what an adapter's method gave as a JSON value; models are pydantic's."""
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+
+
+def _named(chunks: Iterable[Any], model: str) -> Iterator[Any]:
+    for chunk in chunks:
+        chunk.model = model
+        yield chunk
 
 
 def _frame(frame: Any) -> bytes:
