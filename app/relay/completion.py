@@ -75,7 +75,8 @@ class Completion:
             # A client that stops sending, or stops reading the answer, does not keep its slot.
             exchange.socket.settimeout(self._idle_s)
         chosen = _Chosen(self._models)
-        request = self._schema.understand(self._foreign(exchange, segments, remainder, chosen))
+        foreign = self._foreign(exchange, segments, remainder, chosen)
+        request = self._schema.understand(foreign)
         params = chosen.params(request.model)
         arguments, dropped = self._arguments.of(request, params)
         if dropped:
