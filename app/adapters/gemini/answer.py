@@ -43,15 +43,14 @@ def _candidate(choice: Body, request: CompletionRequest) -> Json:
     message = choice.get("message") or {}
     reasoning = message.get("reasoning_content") or ""
     unwrapping = Unwrapping(notes_of(request).wrapped)
-    text = unwrapping.feed(message.get("content") or "") + unwrapping.finish() + (message.get("refusal") or "")
+    text = unwrapping.feed(message.get("content") or "") + unwrapping.finish() + refusal(message)
     calls, malformed = call_parts(whole_calls(message))
     said = [*([{"text": text}] if text else []), *image_parts(message), *calls] or [{"text": ""}]
     held = signature(message.get("thinking_blocks"), reasoning, calls_tools=bool(calls))
     thoughts = [thought_part(reasoning)] if reasoning and notes_of(request).shows_thoughts else []
-    is_refused = bool(message.get("refusal"))
     return {
         **candidate(choice, [*thoughts, *signed(said, held)]),
-        **finish(choice.get("finish_reason"), malformed, is_refused=is_refused),
+        **finish(choice.get("finish_reason"), malformed, is_refused=bool(refusal(message))),
         **logprobs(choice.get("logprobs")),
     }
 
@@ -67,6 +66,12 @@ def finish(reason: Json, malformed: list[str], *, is_refused: bool) -> dict[str,
     if is_refused:
         return {"finishReason": "SAFETY"}
     return {"finishReason": FINISH_REASONS.get(reason, UNKNOWN_REASON)}
+
+
+def refusal(message: Body) -> str:
+    """Return the text of a refusal, which litellm keeps apart from the message in whole answers."""
+    apart = message.get("provider_specific_fields") or {}
+    return message.get("refusal") or apart.get("refusal") or ""
 
 
 def thought_part(text: str) -> Part:

@@ -92,7 +92,7 @@ class _Choice:
         return [whole.thought_part(text)] if text and self._shows_thoughts else []
 
     def _said(self, delta: Body) -> list[Part]:
-        refusal = delta.get("refusal") or ""
+        refusal = whole.refusal(delta)
         self._is_refused = self._is_refused or bool(refusal)
         text = self._unwrapping.feed(delta.get("content") or "") + refusal
         parts = [*([{"text": text}] if text else []), *whole.image_parts(delta)]
