@@ -7,8 +7,15 @@ import sqlite3
 import subprocess
 import sys
 
+import pytest
+
+from app.store_errors import StoreUnavailable
+from app.stores.embedded import EmbeddedStore
 from app.stores.key_database import KeyDatabase
-from tests.stores.key_values import untold
+from app.stores.keyring import KeyRing
+from app.stores.keys import KeyStore
+from app.stores.known_keys import KnownKeys
+from tests.stores.key_values import a_key, untold
 
 KILLS = 200
 # Forks a writer for each line it reads, so that all that is slow is imported once; answers with its pid.
@@ -78,3 +85,73 @@ def killed_writes(nursery, name, chance):
             os.kill(pid, signal.SIGKILL)
             wanted = 10_000
     return told
+
+
+# Blocks a key and is killed at one of the three steps of telling the machine.
+BLOCKER = """
+import os, signal, sys
+from pathlib import Path
+from app.stores.embedded import EmbeddedStore
+from app.stores.engines import store_url
+from app.stores.key_database import KeyDatabase
+from app.stores.keys import KeyStore
+from app.stores.known_keys import KnownKeys
+folder, step = sys.argv[1:]
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+known = KnownKeys(EmbeddedStore(Path(folder)))
+database = KeyDatabase(store_url({"DATA_DIR": folder}), known.changing)
+database.open()
+if step == "before the mark":
+    known._put = die
+elif step == "before the commit":
+    from sqlalchemy.engine import RootTransaction
+    RootTransaction.commit = die
+else:
+    known._replace = die
+KeyStore(database).change("sk-one", {"blocked": True})
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "is_blocked", "is_sure"),
+    [("before the mark", False, True), ("before the commit", False, False), ("after the commit", True, False)],
+)
+def test_a_kill_beside_a_commit_admits_nobody_on_what_was_before(tmp_path, sqlite_url, step, is_blocked, is_sure):
+    """What the database says is what holds, and where the two may differ nobody is let in without it."""
+    folder = str(tmp_path / "var")
+    embedded = EmbeddedStore(tmp_path / "var")
+    known = KnownKeys(embedded)
+    database = KeyDatabase(sqlite_url, known.changing)
+    store = KeyStore(database)
+    store.add(a_key("sk-one"))
+
+    killed = subprocess.run([sys.executable, "-c", BLOCKER, folder, step], check=False)
+    without = KeyRing([], None, Away(), known)
+    sure = is_known_without(without)
+    told = [KeyRing([], None, store, known).resolve("sk-one").is_blocked for _ in range(2)]
+    after = is_known_without(without)
+    database.close()
+    embedded.close()
+
+    assert killed.returncode == -signal.SIGKILL
+    assert (sure, told) == (is_sure, [is_blocked] * 2)
+    assert after
+
+
+class Away:
+    """A store that is."""
+
+    def find(self, _digest):
+        raise StoreUnavailable
+
+    renew = find
+
+
+def is_known_without(ring):
+    try:
+        return ring.resolve("sk-one") is not None
+    except StoreUnavailable:
+        return False
