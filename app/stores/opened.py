@@ -3,7 +3,7 @@
 import itertools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import gevent
@@ -38,10 +38,27 @@ class Stores:
     keys: KeyStore
     ring: KeyRing
     counters: Counters
+    tasks: list[gevent.Greenlet] = field(default_factory=list)
 
     def keys_away_since_s(self) -> float | None:
         """Return since when, in Unix seconds, a worker of this machine finds the key store away."""
         return self.reports.since_s(KEYS_AWAY)
+
+    def tell_of_shared_aliases(self) -> None:
+        """Warn of keys of the store with an alias that the file has been given since. Raises StoreUnavailable."""
+        for alias in sorted(self.ring.own_aliases):
+            is_shared = self.keys.page(0, 1, key_alias=alias)[1] > 0
+            if is_shared and self.reports.report(f"shared alias {alias}", True):
+                logger.warning(
+                    "a key of the store has the alias %r of a key in the file; logs and metrics mix them", alias
+                )
+
+    def close(self) -> None:
+        """Let go of everything."""
+        gevent.killall(self.tasks)
+        self.counters.close()
+        self.database.close()
+        self.embedded.close()
 
 
 def open_stores(gateway: Gateway, environ: Mapping[str, str]) -> Stores:
@@ -58,8 +75,7 @@ def open_stores(gateway: Gateway, environ: Mapping[str, str]) -> Stores:
     ring = KeyRing([key.principal for key in gateway.keys], gateway.master_key, keys, known)
     counters = Counters(embedded, environ.get("REDIS_URL") or None, gateway.refuses_on_limiter_failure, reports)
     stores = Stores(embedded, reports, database, keys, ring, counters)
-    gevent.spawn(_keep_fresh, stores)
-    gevent.spawn(_tell_of_shared_aliases, stores)
+    stores.tasks.extend((gevent.spawn(_keep_fresh, stores), gevent.spawn(_tell_once, stores)))
     return stores
 
 
@@ -75,21 +91,11 @@ def _keep_fresh(stores: Stores) -> None:
             logger.debug("the keys could not be renewed")
 
 
-def _tell_of_shared_aliases(stores: Stores) -> None:
-    """Warn of keys of the store with an alias that the file has been given since."""
-    for alias in sorted(stores.ring.own_aliases):
-        while (is_shared := _is_in_store(stores.keys, alias)) is None:
+def _tell_once(stores: Stores) -> None:
+    """Warn of shared aliases as soon as the store answers."""
+    while True:
+        try:
+            stores.tell_of_shared_aliases()
+            return
+        except StoreUnavailable:
             gevent.sleep(CHECK_EVERY_S)
-        if is_shared and stores.reports.report(f"shared alias {alias}", True):
-            logger.warning(
-                "a key of the store has the alias %r of a key in the file: logs and metrics tell both by one name",
-                alias,
-            )
-
-
-def _is_in_store(keys: KeyStore, alias: str) -> bool | None:
-    """Tell whether a key of the store has this alias; None while that cannot be known."""
-    try:
-        return keys.page(0, 1, key_alias=alias)[1] > 0
-    except StoreUnavailable:
-        return None
