@@ -810,6 +810,17 @@ def test_redis_that_is_not_there_at_the_start(
     assert len(upstream.requests) == 60
 
 
+def test_new_secret_brings_no_new_budget(house: House, upstream: Upstream) -> None:
+    """CONTRACT §4: never more than n requests of a key in 60 s; regenerated it is the same key."""
+    key = house.new_key(rpm_limit=6)
+    assert asked(crowd(house.gateway, 4), key) == {200: 4}
+
+    new = house.done("regenerate", key=key)["key"]
+
+    assert asked(crowd(house.gateway, 4), new) == {200: 2, 429: 2}
+    assert len(upstream.requests) == 6
+
+
 def test_operator_may_have_it_refuse_instead(start_gateway: Callable[..., Gateway], upstream: Upstream) -> None:
     """`on_limiter_failure: refuse`: 503 for keys that have a limit, and for nobody else."""
     refusing = config(upstream).replace("general_settings:\n", "general_settings:\n  on_limiter_failure: refuse\n")
@@ -824,5 +835,6 @@ def test_operator_may_have_it_refuse_instead(start_gateway: Callable[..., Gatewa
 
     assert (got.status, gateway_error(got)["code"]) == (503, "limiter_unavailable")
     assert retry_after_s(got)
+    assert [got.fields.every(name) for name in TOLD] == [[]] * len(TOLD)  # It was not counted where it counts.
     assert (unlimited.status, ready.status) == (200, 503)
     assert len(upstream.requests) == 1
