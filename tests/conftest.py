@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 
 import pytest
 
@@ -129,9 +130,16 @@ def start_gateway(tmp_path_factory: pytest.TempPathFactory, gateway_environ: dic
     with contextlib.ExitStack() as stack:
         started: list[Gateway] = []
 
-        def start(config: str, workers: int = 2, netrc: str = "", **environ: str) -> Gateway:
+        def start(
+            config: str,
+            workers: int = 2,
+            netrc: str = "",
+            files: Mapping[str, str] = MappingProxyType({}),
+            **environ: str,
+        ) -> Gateway:
             folder = tmp_path_factory.mktemp("gateway")
-            (folder / ".netrc").write_text(netrc)
+            for name, text in {".netrc": netrc, **files}.items():
+                (folder / name).write_text(text, encoding="utf-8")
             gateway = Gateway(folder, config, {**gateway_environ, **environ}, workers)
             stack.callback(check_words, gateway)
             stack.callback(gateway.stop)

@@ -250,6 +250,13 @@ def breaks(visit: _Visit, body: Json) -> None:
     visit.close_connection = True
 
 
+def unfinished(visit: _Visit, body: Json) -> None:
+    """Streams a first word, then ends as if that were all."""
+    visit.begin_stream()
+    visit.send_chunk(body, {"role": "assistant", "content": WORDS[0]})
+    visit.wfile.write(b"0\r\n\r\n")
+
+
 def errs(visit: _Visit, body: Json) -> None:
     """Streams a first word, then an error where a chunk is due."""
     visit.begin_stream()
@@ -277,7 +284,7 @@ def overlong(visit: _Visit, body: Json) -> None:
 MODELS: dict[str, Callable[[_Visit, Json], None]] = {
     found.__name__: found
     for found in (
-        say, long, think, tools, patient, paced, silent, stalls, breaks, errs, empty, garbles, overlong
+        say, long, think, tools, patient, paced, silent, stalls, breaks, unfinished, errs, empty, garbles, overlong
     )
 }  # fmt: skip
 ERRORS: dict[str, tuple[str, str | None]] = {
