@@ -159,19 +159,19 @@ def test_a_key_must_be_named(model, sent):
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "told"),
     [
-        {},
-        {"keys": None},
-        {"keys": ["sk-a"], "key_aliases": ["a"]},
-        {"keys": []},
-        {"key_aliases": []},
-        {"keys": "sk-a"},
-        {"keys": [1]},
+        ({}, "send either keys or key_aliases."),
+        ({"keys": None}, "send either keys or key_aliases."),
+        ({"keys": ["sk-a"], "key_aliases": ["a"]}, "send either keys or key_aliases."),
+        ({"keys": []}, "keys List should have at least 1 item after validation, not 0."),
+        ({"key_aliases": []}, "key_aliases List should have at least 1 item after validation, not 0."),
+        ({"keys": "sk-a"}, "keys must be a valid list."),
+        ({"keys": [1]}, "keys must be a valid string."),
     ],
 )
-def test_one_list_names_what_is_to_go(sent):
-    refused(DeleteForm, sent)
+def test_one_list_names_what_is_to_go(sent, told):
+    assert refused(DeleteForm, sent).message.endswith(told)
 
 
 def test_secrets_do_not_show_in_a_form():

@@ -176,5 +176,9 @@ def test_nobody_listens_where_the_store_should_be(opened_database):
     assert "pa55" not in str([record.getMessage() for record in records])
 
 
-def test_a_store_that_answers_is_said_to(opened_database, url):
-    KeyStore(opened_database(url)).check()
+def test_a_store_that_answers_is_not_away(opened_database, url):
+    database = opened_database(url)
+
+    KeyStore(database).check()
+
+    assert not database.is_away

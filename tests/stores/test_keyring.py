@@ -2,6 +2,7 @@
 
 import gevent
 import pytest
+from gevent.event import Event
 from pydantic import SecretStr
 
 from app.principal import Principal, digest_of
@@ -230,6 +231,19 @@ def test_what_is_changed_elsewhere_holds_within_5_s(ring, shelf, clock):
     assert ring.resolve("sk-one") is None
 
 
+def test_a_renewal_leaves_a_key_alone_that_is_being_changed(ring, shelf, known, clock):
+    """It would note what the change has not reached, in the place where the change is to be told."""
+    ring.resolve("sk-one")
+    blocked = a_key("sk-one", blocked=True)
+
+    with known.changing({blocked.digest: blocked.principal()}):
+        clock.go(4)
+        ring.renew()
+        shelf.put(blocked.digest, blocked)
+
+    assert ring.resolve("sk-one").is_blocked
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_change_in_the_midst_of_a_look_up_is_not_missed(ring, shelf, change, clock, is_known):
     def revoke():
@@ -272,7 +286,7 @@ def test_a_renewal_is_bounded_and_has_the_key_that_is_asked_for(ring, shelf, clo
 
 
 def test_a_burst_with_one_key_is_one_look_up(ring, shelf):
-    shelf.before_answer = lambda: gevent.sleep(0)
+    shelf.before_answer = gevent.idle
 
     burst = [gevent.spawn(alias, ring, "sk-one") for _ in range(50)]
 
@@ -283,7 +297,7 @@ def test_a_burst_with_one_key_is_one_look_up(ring, shelf):
 def test_a_burst_with_a_key_that_is_stale_is_one_renewal(ring, shelf, clock):
     ring.resolve("sk-one")
     clock.go(4)
-    shelf.before_answer = lambda: gevent.sleep(0)
+    shelf.before_answer = gevent.idle
 
     burst = [gevent.spawn(alias, ring, "sk-one") for _ in range(50)]
 
@@ -292,11 +306,11 @@ def test_a_burst_with_a_key_that_is_stale_is_one_renewal(ring, shelf, clock):
 
 
 def test_who_is_killed_while_looking_up_leaves_nobody_waiting(ring, shelf):
-    shelf.before_answer = lambda: gevent.sleep(10)
+    shelf.before_answer = Event().wait
     first = gevent.spawn(ring.resolve, "sk-one")
-    gevent.sleep(0)
+    gevent.idle()
     second = gevent.spawn(ring.resolve, "sk-one")
-    gevent.sleep(0)
+    gevent.idle()
     shelf.before_answer = lambda: None
 
     first.kill()

@@ -57,7 +57,7 @@ def test_who_waits_too_long_for_the_end_goes_without_it(thread):
 def test_who_has_given_up_in_line_leaves_nothing_to_be_done(thread):
     may_end, done = threading.Event(), []
     first = gevent.spawn(thread.run, lambda: may_end.wait(LONG_S), LONG_S)
-    gevent.sleep(0)
+    gevent.idle()
 
     with pytest.raises(ThreadBusy):
         thread.run(lambda: done.append("late"), SOON_S)
