@@ -1,4 +1,4 @@
-"""The one file of counters that every process of this machine shares: an LMDB environment.
+"""The one file that every process of this machine shares, counters above all: an LMDB environment.
 
 LMDB copies what it writes to, so what a process was doing when it was killed has not happened. Its lock is a
 mutex in shared memory, whose wake-up is lost with a process killed just after it was woken: the others then
@@ -40,8 +40,8 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class EmbeddedStore:
     """Counters in `data_dir`, and what the workers know of keys and stores.
 
-    Open it once per process and after the fork: LMDB's locks do not survive one. What it holds lives for a
-    minute, so nothing is ever synced to the disk, and what an earlier boot left is thrown away unread.
+    Open it once per process and after the fork: LMDB's locks do not survive one. What it holds lives for
+    minutes, so nothing is ever synced to the disk, and what an earlier boot left is thrown away unread.
     """
 
     def __init__(self, data_dir: Path, clock: Callable[[], int] = time.monotonic_ns) -> None:
