@@ -136,7 +136,7 @@ def _broken(where: str, fault: BaseException) -> AdapterBroken:
     """Return what to say of a module that cannot be run: the file, the line in it, the exception."""
     line = fault.lineno if isinstance(fault, SyntaxError) and fault.filename == where else _line(where, fault)
     place = f"{where}, line {line}" if line else where
-    said = " ".join(str(fault).split())[:LONGEST_FAULT]
+    said = " ".join(str(fault.msg if isinstance(fault, SyntaxError) else fault).split())[:LONGEST_FAULT]
     return AdapterBroken(f"cannot be loaded: {place}: {type(fault).__name__}: {said}; correct it")
 
 

@@ -540,3 +540,16 @@ def test_a_reload_takes_over_a_changed_adapter(
 def greeting(gateway: Gateway, openai_server: OpenAIServer) -> str:
     assert gateway.ask("POST", "/tiny/gpt-say", [], b'{"prompt": "hi"}').status == 200
     return str(openai_server.asked[-1].body["messages"][0]["content"])
+
+
+@pytest.mark.parametrize("target", ["os.system", "..x", "os.nothing", "no_such_file.adapter"])
+def test_what_is_no_adapter_ends_the_start(tmp_path: Path, target: str) -> None:
+    """AD-02: before a port is bound, with the place in the file."""
+    config = f"general_settings:\n  pass_through_endpoints:\n    - {{path: /a, target: {target}}}\n"
+    gateway = Gateway(tmp_path, config, {}, workers=1)
+
+    gateway.launch()
+
+    assert gateway.process.wait(60) == 1
+    assert f"{gateway.config_path}:3: general_settings.pass_through_endpoints[0].target: ".encode() in gateway.words()
+    assert b"Listening" not in gateway.words()

@@ -1,0 +1,175 @@
+"""The dotted path of a target: a file beside the settings file, else an installed module; its faults are problems."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import pytest
+
+from app.adapters import litellm_library
+from app.settings.gateway import AdapterTarget
+from tests.settings.conftest import one_route
+
+METHODS = "translate_completion_input_params translate_completion_output_params".split()
+ADAPTER = "class A:\n" + "".join(f"    def {name}(self, value): return value\n" for name in METHODS) + "own = A()\n"
+
+
+@pytest.fixture
+def beside(file):
+    """Write a Python file beside the settings file."""
+
+    def write(text, name="custom.py"):
+        path = file.parent / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_file_beside_the_settings_file_is_an_adapter(loaded, beside):
+    beside(ADAPTER)
+
+    (route,) = loaded(one_route(target="custom.own")).routes
+
+    assert isinstance(route.target, AdapterTarget)
+    assert (route.target.name, route.target.takes_litellms_own) == ("custom.own", True)
+    assert (route.auth, route.methods, route.include_subpath, route.error_format) == (True, ("POST",), False, "openai")
+
+
+def test_a_file_in_a_folder_is_found_by_its_dotted_path(loaded, beside):
+    beside(ADAPTER, "ours/deep.py")
+
+    assert loaded(one_route(target="ours.deep.own")).routes[0].target.name == "ours.deep.own"
+
+
+def test_a_file_wins_over_an_installed_module(loaded, beside):
+    beside(ADAPTER, "json.py")
+
+    assert loaded(one_route(target="json.own")).routes[0].target.name == "json.own"
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect"), [("anthropic", "anthropic"), ("bedrock", "bedrock"), ("gemini", "google")]
+)
+def test_a_shipped_adapter_takes_what_lies_below_and_speaks_its_own_dialect(loaded, name, dialect):
+    (route,) = loaded(one_route(target=f"app.adapters.{name}_adapter")).routes
+
+    assert (route.auth, route.methods, route.include_subpath, route.error_format) == (True, ("POST",), True, dialect)
+    assert not route.target.takes_litellms_own
+
+
+def test_what_is_written_wins_over_what_an_adapter_route_would_be(loaded):
+    text = one_route("auth: false\nmethods: [PUT]\nerror_format: cohere", target="app.adapters.bedrock_adapter")
+
+    (route,) = loaded(text).routes
+
+    assert (route.auth, route.methods, route.error_format) == (False, ("PUT",), "cohere")
+
+
+def test_each_load_runs_the_file_anew(loaded, beside):
+    beside(ADAPTER + "own.number = 1\n")
+    first = loaded(one_route(target="custom.own")).routes[0].target.schema
+    beside(ADAPTER + "own.number = 22\n")
+    second = loaded(one_route(target="custom.own")).routes[0].target.schema
+
+    assert (first._adapter.number, second._adapter.number) == (1, 22)
+
+
+def test_a_neighbour_is_found_and_is_as_new_as_the_file(loaded, beside):
+    beside("from neighbour import NUMBER\n" + ADAPTER + "own.number = NUMBER\n")
+    for number in (1, 22):
+        beside(f"NUMBER = {number}\n", "neighbour.py")
+        assert loaded(one_route(target="custom.own")).routes[0].target.schema._adapter.number == number
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        pytest.param("os.system", "has no method translate_completion_input_params", id="AD-02 os.system"),
+        pytest.param("os.path", "has no method translate_completion_input_params", id="AD-02 a module"),
+        pytest.param("os.nothing", "names nothing, which", id="AD-02 a missing attribute"),
+        pytest.param("no_such.thing", "no no_such.py beside this file, and no module no_such", id="no module"),
+        pytest.param("os.no_such.thing", "no module os.no_such", id="no submodule"),
+        pytest.param("app.adapters.other_adapter", "names other_adapter", id="none of ours"),
+        pytest.param("custom.A", "name an instance: a = A()", id="a class"),
+        pytest.param("custom.half", "has no method translate_completion_output_params", id="half an adapter"),
+        pytest.param("..x", "is not http, https or an adapter path", id="AD-02 ..x"),
+        pytest.param("custom", "is not http, https or an adapter path", id="no instance"),
+    ],
+)
+def test_what_is_no_adapter_is_refused(problems, beside, target, says):
+    half = "class H:\n    def translate_completion_input_params(self, kwargs): pass\nhalf = H()\n"
+    beside(ADAPTER + half)
+
+    (problem,) = problems(one_route(target=target))
+
+    assert problem.place == "general_settings.pass_through_endpoints[0].target"
+    assert says in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1\n1 / 0\n", "line 2: ZeroDivisionError: division by zero"),
+        ("x = (\n", "line 1: SyntaxError: '(' was never closed"),
+        ("\nimport no_such_module\n", "line 2: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
+        ("def f(): raise KeyError('x')\n\nf()\n", "line 1: KeyError: 'x'"),
+        ("x = '\\udc80'\nraise ValueError('a\\nb')\n", "line 2: ValueError: a b"),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_told_with_its_line(problems, beside, text, says):
+    path = beside(text)
+
+    (problem,) = problems(one_route(target="custom.own"))
+
+    assert problem.message == f"cannot be loaded: {path}, {says}; correct it"
+
+
+def test_an_adapters_fault_is_told_with_all_the_others(problems, beside):
+    beside("1/0\n")
+
+    found = problems(one_route("auth: 3\nheaders: {A: os.environ/NONE}", target="custom.own"))
+
+    assert [problem.place.rpartition(".")[2] for problem in found] == ["target", "auth", "A"]
+
+
+@pytest.mark.parametrize("version", ["1.82.7", "1.82.8", "1.107", "1.107.3"])
+def test_a_bad_litellm_is_refused(problems, monkeypatch, version):
+    monkeypatch.setattr(metadata, "version", lambda _name: version)
+
+    (problem,) = problems(one_route(target="app.adapters.bedrock_adapter"))
+
+    assert problem.message == f"needs litellm, of which {version} must never be run; {litellm_library.INSTALL}"
+
+
+def test_a_missing_litellm_is_told_with_a_way_out(problems, monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+
+    (problem,) = problems(one_route(target="app.adapters.bedrock_adapter"))
+
+    assert problem.message == f"needs litellm, which is not installed; {litellm_library.INSTALL}"
+
+
+def test_url_routes_do_without_litellm(problems, monkeypatch):
+    monkeypatch.setattr(metadata, "version", lambda _name: "1.82.7")
+
+    assert problems(one_route()) == []
+
+
+def test_a_models_parameters_are_litellms_own_with_references_resolved(loaded):
+    text = (
+        "model_list:\n  - model_name: m\n    litellm_params:\n"
+        "      {model: x/y, api_key: os.environ/KEY, stop: [a, b], extra: {deep: [os.environ/KEY]}, rpm: 3}\n"
+    )
+
+    (model,) = loaded(text, KEY="s3cret").models
+
+    assert model.litellm_params == {
+        "model": "x/y", "api_key": "s3cret", "stop": ["a", "b"], "extra": {"deep": ["s3cret"]}, "rpm": 3
+    }  # fmt: skip
+    assert "s3cret" not in repr(model)
