@@ -15,6 +15,8 @@
     │   ├── HeadersTooLarge         431 headers_too_large
     │   ├── UnsupportedTransferCoding 501 unsupported_transfer_coding
     │   ├── ServerStopping          503 server_stopping
+    │   ├── ServerOverloaded        503 server_overloaded
+    │   ├── UpstreamOverloaded      503 upstream_overloaded
     │   ├── InternalError           500 internal_error
     │   └── UpstreamError           the upstream's fault, found before its answer began
     │       ├── UpstreamUnreachable     502 upstream_unreachable
@@ -155,6 +157,24 @@ class InternalError(Refusal):
     """A fault of the gateway; its log has the traceback under the request id."""
 
     status, code, type = 500, "internal_error", "server_error"
+
+
+class ServerOverloaded(Refusal):
+    """This worker holds as many connections as it can; told at once, since waiting would make it worse."""
+
+    status, code, type = 503, "server_overloaded", "server_error"
+
+    def fields(self) -> Fields:
+        return [("Retry-After", "1")]
+
+
+class UpstreamOverloaded(Refusal):
+    """As many exchanges as may wait for one upstream are waiting already."""
+
+    status, code, type = 503, "upstream_overloaded", "server_error"
+
+    def fields(self) -> Fields:
+        return [("Retry-After", "1")]
 
 
 class UpstreamError(Refusal):

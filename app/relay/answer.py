@@ -26,12 +26,15 @@ class UpstreamBody:
         idle_s: float,
         total: Deadline,
         keep: Callable[[Connection], None] | None,
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
+        """`leave` is called once, when the exchange needs the upstream no more."""
         self._connection = connection
         self._decoder = decoder
         self._idle_s = idle_s
         self._total = total
         self._keep = keep
+        self._leave = leave
         self._is_over = False
         if decoder.is_complete:
             self._end(rest=connection.buffered)
@@ -65,6 +68,7 @@ class UpstreamBody:
         """Give the body up; does nothing once it was read to its end."""
         if not self._is_over:
             self._is_over = True
+            self._leave()
             self._connection.close()
 
     def _decoded(self, octets: bytes) -> bytes:
@@ -98,6 +102,7 @@ class UpstreamBody:
 
     def _end(self, rest: bytes) -> None:
         self._is_over = True
+        self._leave()
         if rest or self._keep is None:
             self._connection.close()
         else:

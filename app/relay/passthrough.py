@@ -18,6 +18,9 @@ from app.relay.watch import DepartureWatch
 from app.settings.gateway import HttpTarget, Route
 from app.targets import upstream_path, upstream_query
 
+# Between two pieces of a request's body, where the route's own time-out is no shorter; as nginx's client_body_timeout.
+UPLOAD_IDLE_S = 60.0
+
 
 class Passthrough:
     """One route's way upstream; what does not change between exchanges is worked out once."""
@@ -50,8 +53,8 @@ class Passthrough:
         """
         request = self._request(exchange, segments, remainder)
         if exchange.socket is not None:
-            # A client that stops sending, or stops reading the answer, does not keep its slot.
-            exchange.socket.settimeout(self._timeouts.idle_s)
+            # A client that stops sending does not keep its slot, nor one that stops reading the answer.
+            exchange.socket.settimeout(min(self._timeouts.idle_s, UPLOAD_IDLE_S))
             self._watch.begin(exchange.socket)
         began_s = time.perf_counter()
         try:
@@ -64,6 +67,8 @@ class Passthrough:
             exchange.first_byte_s = time.perf_counter()
             exchange.upstream_s = exchange.first_byte_s - began_s
         exchange.upstream_status = response.status_code
+        if exchange.socket is not None:
+            exchange.socket.settimeout(self._timeouts.idle_s)
         return RelayedResponse(exchange, response, Delivery(exchange, response, first, self._end_watch))
 
     def _request(self, exchange: Exchange, segments: Mapping[str, str], remainder: str) -> UpstreamRequest:

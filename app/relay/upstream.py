@@ -8,6 +8,7 @@ RFC 9112 asks an intermediary for more care, because the next exchange on the co
 import os
 import ssl
 import weakref
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from app.relay.call import Call
 from app.relay.connection import Origin, dial
 from app.relay.http1 import ResponseHead
 from app.relay.pool import Pool
+from app.relay.room import Room
 from app.settings.environment import CA_BUNDLES
 from app.settings.gateway import HttpTarget, Timeouts
 
@@ -82,6 +84,7 @@ class UpstreamAdapter(BaseAdapter):
         super().__init__()
         self._tls = tls_context(environ)
         self._pool = Pool()
+        self._rooms: defaultdict[Origin, Room] = defaultdict(Room)
         # A child process must not speak on its parent's connections.
         pool = weakref.WeakMethod(self._pool.forget)
         os.register_at_fork(after_in_child=lambda: (forget := pool()) and forget())
@@ -91,16 +94,23 @@ class UpstreamAdapter(BaseAdapter):
     ) -> UpstreamResponse:
         """Send the request and return when the head of its answer is here; the body is still to be read.
 
-        Raises UpstreamUnreachable, UpstreamTimeout, UpstreamInvalidResponse, and whatever the upload
-        raises. Sent once: a second connection is tried only where the first took not one octet.
+        Raises UpstreamOverloaded, UpstreamUnreachable, UpstreamTimeout, UpstreamInvalidResponse, and whatever
+        the upload raises. Sent once: a second connection is tried only where the first took not one octet.
         """
         timeouts = timeout or Timeouts()
-        call = Call(request, timeouts, self._pool)
-        call.send(lambda timeout_s: dial(request.origin, timeout_s, self._tls))
-        head, decoder = call.answer()
+        room = self._rooms[request.origin]
+        room.enter()
+        try:
+            call = Call(request, timeouts, self._pool)
+            call.send(lambda timeout_s: dial(request.origin, timeout_s, self._tls))
+            head, decoder = call.answer()
+        except BaseException:
+            room.gave_up()
+            raise
+        room.answered()
         idle_s = idle_time_s(head, decoder) if call.is_sent_whole else None
         keep = partial(self._pool.give_back, request.origin, idle_s=idle_s) if idle_s else None
-        body = UpstreamBody(call.connection, decoder, timeouts.idle_s, call.total, keep)
+        body = UpstreamBody(call.connection, decoder, timeouts.idle_s, call.total, keep, room.leave)
         return UpstreamResponse(request, head, body)
 
     def close(self) -> None:

@@ -334,7 +334,8 @@ def test_an_event_can_be_appended_only_to_a_plain_event_stream(fields, is_one):
 
 
 def is_watched(way, connection):
-    return connection.fileno() in way.watch._waiting
+    watched = way.watch._watched.get(connection.fileno())
+    return watched is not None and watched.waiting is not None
 
 
 def test_a_client_is_watched_until_its_answer_is_closed(way, upstream, ends):

@@ -1,0 +1,41 @@
+"""How many exchanges one upstream may hold at a time, so that a dead one leaves room for the others."""
+
+from app.errors import UpstreamOverloaded
+
+# Per worker and upstream. Twice what Envoy lets wait for a cluster (1,024 pending requests); nobody who waits costs
+# more than memory, and a model may think for minutes.
+MOST_WAITING = 2048
+# Four fifths of a worker's connections (gunicorn.conf.py): what streams is alive, but must not take every place.
+MOST_OPEN = 8000
+
+
+class Room:
+    """The places at one upstream; an exchange enters, is answered, and leaves."""
+
+    __slots__ = ("_most_open", "_most_waiting", "_open", "_waiting")
+
+    def __init__(self, most_waiting: int = MOST_WAITING, most_open: int = MOST_OPEN) -> None:
+        self._most_waiting = most_waiting
+        self._most_open = most_open
+        self._waiting = 0
+        self._open = 0
+
+    def enter(self) -> None:
+        """Take a place among those who wait for an answer to begin. Raises UpstreamOverloaded at once if none is free.
+
+        Call `answered` or `gave_up`, whichever comes, then, after `answered`, `leave`.
+        """
+        if self._waiting >= self._most_waiting or self._open >= self._most_open:
+            raise UpstreamOverloaded("Too many requests are waiting for this upstream; try again.")
+        self._waiting += 1
+        self._open += 1
+
+    def answered(self) -> None:
+        self._waiting -= 1
+
+    def gave_up(self) -> None:
+        self._waiting -= 1
+        self._open -= 1
+
+    def leave(self) -> None:
+        self._open -= 1
