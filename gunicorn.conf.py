@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from app.adapters import litellm_library
+from app.master import Master
 from app.settings import environment, snapshot
 from app.settings.gateway import Gateway
 from app.settings.problems import SettingsInvalid
@@ -71,8 +72,9 @@ def on_starting(server: Any) -> None:
         sys.exit(f"DATA_DIR cannot be used, name a folder that can be written to: {fault}")
     _warn(gateway)
     _load_litellm(gateway)
+    server.tollhouse = Master(server, _drain_s())
     # No hook of gunicorn's can refuse a reload, and this one must: workers are not replaced for a bad file.
-    server.reload = partial(_reload, server.reload)
+    server.reload = partial(_reload, server.tollhouse.replace_workers)
 
 
 def _reload(replace_workers: Callable[[], None]) -> None:
@@ -110,9 +112,25 @@ def _all_interfaces(port: int) -> str:
     return f"[::]:{port}"
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Let a worker see when all are about to end."""
+    worker.stopping = server.tollhouse.stopping
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Keep what a worker counted that has ended, and forget what it had under way."""
     _ended.add(worker.pid, server.WORKERS)
+
+
+def _drain_s() -> float:
+    """Return for how long connections are still taken after SIGTERM, readiness saying 503: DRAIN_SECONDS, or 3.
+
+    A load balancer needs that time to notice. With graceful_timeout it stays below Heroku's 30 s.
+    """
+    text = os.environ.get("DRAIN_SECONDS") or "3"
+    if not (text.isascii() and text.isdecimal()):
+        sys.exit("DRAIN_SECONDS is no whole number of seconds; set one, or unset it")
+    return float(text)
 
 
 def _allow_many_sockets() -> None:

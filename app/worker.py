@@ -6,6 +6,7 @@ sends an answer's head and its body apart. What it is here for is the process: s
 """
 
 import logging
+import resource
 import socket
 import ssl
 from contextlib import suppress
@@ -15,7 +16,8 @@ import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.arriving import ArrivingBody
-from app.errors import InternalError, Refusal, ServerStopping
+from app.errors import InternalError, Refusal, ServerOverloaded, ServerStopping
+from app.master import Flag
 from app.parting import is_silent, linger, reset
 from app.serving.answer import Answer
 from app.serving.environ import Surroundings
@@ -27,6 +29,13 @@ logger = logging.getLogger("tollhouse")
 
 # What is unfinished is cut this much before the master sends SIGKILL, so that clients and log can be told.
 CUT_BEFORE_KILL_S = 1.5
+# For a client that does not read its answer, where no route says otherwise; as nginx's send_timeout.
+CLIENT_IDLE_S = 60.0
+# What a worker opens for itself: stores, metrics, log, event loop.
+OWN_FILES = 64
+# How long, and how many at a time, clients are told that there is no room for them.
+TURN_AWAY_S = 1.0
+SPARE_CONNECTIONS = 64
 UNFINISHED = (ServerStopping, gevent.GreenletExit, SystemExit, TimeoutError)
 
 
@@ -34,22 +43,30 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
     """Serves the app; see the module."""
 
     alive: bool
+    stopping: Flag
+    """Set by the master (gunicorn.conf.py): the whole service is about to end, not this worker alone."""
 
     def init_process(self) -> None:
-        self.idle: dict[gevent.Greenlet, socket.socket] = {}
+        self.idle: dict[gevent.Greenlet, Incoming] = {}
         self.busy: set[gevent.Greenlet] = set()
+        self.is_told = False
         cfg = self.cfg
+        self.most_connections = most_connections(cfg.worker_connections)
+        # gunicorn takes no connection beyond these: some more, so that one too many is told so.
+        self.worker_connections = self.most_connections + SPARE_CONNECTIONS
         self.limits = Limits(cfg.limit_request_line, cfg.limit_request_fields, cfg.limit_request_field_size)
         super().init_process()
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """Serve one connection, request after request, and close it."""
+        if len(self.idle) + len(self.busy) >= self.most_connections:
+            self.turn_away(client)
+            return
         greenlet = gevent.getcurrent()
-        self.idle[greenlet] = client
+        self.idle[greenlet] = incoming = Incoming(client)
         try:
             if isinstance(client, ssl.SSLSocket) and not self.cfg.do_handshake_on_connect:
                 client.do_handshake()
-            incoming = Incoming(client)
             around = Surroundings(client, addr, listener.getsockname(), is_tls=self.cfg.is_ssl)
             while self.serve_next(greenlet, incoming, around):
                 pass
@@ -65,6 +82,16 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
             with suppress(OSError):
                 client.close()
 
+    def turn_away(self, client: socket.socket) -> None:
+        """Tell a client that there is no room, and be quick about it: others want to be told, too."""
+        full = ServerOverloaded("This gateway holds as many connections as it can; try again.")
+        with gevent.Timeout(TURN_AWAY_S, False), suppress(OSError):
+            if isinstance(client, ssl.SSLSocket) and not self.cfg.do_handshake_on_connect:
+                client.do_handshake()
+            refuse_unread(client, full, self.enter)
+        with suppress(OSError):
+            client.close()
+
     def serve_next(self, greenlet: gevent.Greenlet, incoming: Incoming, around: Surroundings) -> bool:
         """Serve the connection's next request; tells whether another may follow.
 
@@ -79,20 +106,35 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         self.count_request()
         body = ArrivingBody(head, incoming)
         client = incoming.client
-        client.settimeout(None)
-        answer = Answer(client, head, lambda: self.alive and not body.failed and self.cfg.keepalive > 0)
+        client.settimeout(CLIENT_IDLE_S)
+        if self.stopping:
+            self.wsgi.extensions["readiness"].stop()
+        answer = Answer(client, head, lambda: self.takes_more and not body.failed)
         try:
             self.serve(head, body, around, answer)
         except UNFINISHED:
             # The graceful time is over, or the client reads no more: what is unfinished must not look finished.
             reset(client)
             return False
+        except Exception as fault:
+            if not answer.is_begun or isinstance(fault, OSError):
+                raise
+            # An error page would be read as the rest of the body.
+            logger.exception("an answer could not be finished")
+            reset(client)
+            return False
         finally:
             self.busy.discard(greenlet)
-            self.idle[greenlet] = client
+            self.idle[greenlet] = incoming
+            incoming.has_begun = False
         if not body.is_whole:
             linger(client)
         return answer.is_kept
+
+    @property
+    def takes_more(self) -> bool:
+        """Another request may come on a connection after this one."""
+        return self.alive and not self.stopping and bool(self.cfg.keepalive > 0)
 
     def serve(self, head: RequestHead, body: ArrivingBody, around: Surroundings, answer: Answer) -> None:
         """Take one request through the app, and its answer to the client."""
@@ -115,10 +157,11 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         self.wsgi.extensions["ledger"].enter(*unread)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: not ready from now on, and done with what runs."""
+        """SIGTERM: done with what runs, then gone. Others may serve on: that is no word about the service."""
+        if self.is_told:
+            return
+        self.is_told = True
         super().handle_exit(sig, frame)
-        with suppress(AttributeError):
-            self.wsgi.extensions["readiness"].stop()
         grace_s = self.cfg.graceful_timeout
         gevent.spawn_later(max(grace_s / 2, grace_s - CUT_BEFORE_KILL_S), self.cut)
 
@@ -131,6 +174,15 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         """Runs each second; a worker that is stopping lets go of clients that have nothing in flight."""
         super().notify()
         if not self.alive:
-            for greenlet, client in list(self.idle.items()):
-                if is_silent(client):
+            for greenlet, incoming in list(self.idle.items()):
+                if not incoming.has_begun and is_silent(incoming.client):
                     greenlet.kill(block=False)
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many clients a worker can serve with the files it may open: each takes one, and one upstream."""
+    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    possible = max(1, (files - OWN_FILES - SPARE_CONNECTIONS) // 2)
+    if possible < wanted:
+        logger.warning("a worker takes %d connections at most: it may open only %d files", possible, files)
+    return min(wanted, possible)

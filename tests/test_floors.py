@@ -9,7 +9,7 @@ import pytest
 FLOORS = (
     ("wsgi", "gunicorn.conf"),
     ("app.worker", "app.__main__"),
-    ("app.unreadable",),
+    ("app.master", "app.unreadable"),
     ("app.explain", "app.keys_command"),
     ("app.factory",),
     ("app.keyed",),
