@@ -43,6 +43,7 @@ def test_what_needs_no_return_has_no_signature(blocks, reasoning):
     "held",
     [
         pytest.param({"thinking_blocks": [SIGNED]}, id="not ours"),
+        pytest.param({"from": "another", "thinking_blocks": [SIGNED]}, id="another's"),
         pytest.param({"from": "tollhouse", "thinking_blocks": SIGNED}, id="no list"),
         pytest.param({"from": "tollhouse", "thinking_blocks": [{"type": "tool_use", "signature": "a"}]}, id="a call"),
         pytest.param({"from": "tollhouse", "reasoning_content": 1}, id="no text"),
