@@ -11,13 +11,13 @@ PIP_INSTALL := $(IN_VENV) -m pip install -qq --disable-pip-version-check --requi
 help:  ## list these targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.core  ## send three requests through the gateway and stay up (PORT=4000, ONCE=1 to end by itself)
+demo: $(VENV)/.full  ## send four requests through the gateway and stay up (PORT=4000, ONCE=1 to end by itself)
 	@$(IN_VENV) -m examples.demo
 
 test: lint  ## lint, types and tests (ARGS="-k name" for some of them)
 	$(IN_VENV) -m pytest $(ARGS)
 
-run: $(VENV)/.core  ## serve config/config.yaml (CONFIG_FILE_PATH, PORT, WEB_CONCURRENCY)
+run: $(VENV)/.full  ## serve config/config.yaml (CONFIG_FILE_PATH, PORT, WEB_CONCURRENCY)
 	@$(IN_VENV) -m app serve
 
 lint: $(VENV)/.dev  ## ruff and mypy
@@ -29,7 +29,7 @@ format: $(VENV)/.dev  ## let ruff rewrite the layout and the imports
 	$(IN_VENV) -m ruff check --fix .
 	$(IN_VENV) -m ruff format .
 
-schema: $(VENV)/.core  ## write config/schema.json, for editors
+schema: $(VENV)/.full  ## write config/schema.json, for editors
 	$(IN_VENV) -m app schema > $(VENV)/schema.json
 	mv $(VENV)/schema.json config/schema.json
 
@@ -43,15 +43,15 @@ lock: $(VENV)/.dev  ## write the requirements*.txt from the .in files (UPGRADE=1
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 # The environment. A stamp newer than its lock means there is nothing to install.
-$(VENV)/.core: requirements-core.txt | $(VENV)/bin/pip
-	@echo "Installing the gateway's packages into $(VENV) (some 10 s, once) ..."
-	@$(PIP_INSTALL) -r requirements-core.txt
+$(VENV)/.full: requirements.txt | $(VENV)/bin/pip
+	@echo "Installing the gateway's packages into $(VENV) (some 20 s, once) ..."
+	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements-core.txt | $(VENV)/bin/pip
+$(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 	@echo "Installing the packages for tests into $(VENV) (some 20 s, once) ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
-	@touch $(VENV)/.core $@
+	@touch $(VENV)/.full $@
 
 # Waits for pip, not for the interpreter: a venv that failed half-way has only the latter.
 $(VENV)/bin/pip:

@@ -1,9 +1,11 @@
-"""The three requests of the walk, and what makes their answers right."""
+"""The four requests of the walk, and what makes their answers right."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from examples.standin import REPLY
 
 # A relayed stream is spread over time like the upstream's; one that was held back arrives all at once.
 STREAM_SPREAD_S = 0.5
@@ -41,6 +43,8 @@ class Call:
     headers: tuple[tuple[str, str], ...]
     body: str
     faults: Callable[[Answer], list[str]]
+    upstream_body: str | None = None
+    """What the upstream has to see of the body, where that is not all of it."""
 
 
 def rerank_faults(answer: Answer) -> list[str]:
@@ -55,6 +59,14 @@ def ingestion_faults(answer: Answer) -> list[str]:
         return [f"status {answer.status}, not 207"]
     accepted = answer.json.get("successes", [])
     return [] if [event["id"] for event in accepted] == ["event-1"] else [f"successes are {accepted}"]
+
+
+def message_faults(answer: Answer) -> list[str]:
+    if answer.status != 200:
+        return [f"status {answer.status}, not 200"]
+    message = answer.json
+    texts = [block.get("text") for block in message.get("content", [])]
+    return [] if message.get("type") == "message" and texts == [REPLY] else [f"the message is {message}"]
 
 
 def stream_faults(answer: Answer) -> list[str]:
@@ -101,5 +113,16 @@ CALLS = (
     "messages": [{"role": "user", "content": "What is the capital of the United States?"}]
   }""",
         faults=stream_faults,
+    ),
+    Call(
+        title="A message, as Anthropic's SDK sends it, answered by a model of OpenAI's through an adapter",
+        path="/v1/messages",
+        headers=(("x-api-key", "sk-1234"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json")),
+        body="""{
+    "model": "my-fake-claude-endpoint", "max_tokens": 1024,
+    "messages": [{"role": "user", "content": "What is the capital of the United States?"}]
+  }""",
+        faults=message_faults,
+        upstream_body='"model":"gpt-3.5-turbo"',
     ),
 )

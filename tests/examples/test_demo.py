@@ -1,6 +1,7 @@
 """The walk believes an answer only when it is right, shows what it ran, and leaves nothing running."""
 
 import dataclasses
+import json
 import re
 import shlex
 import socket
@@ -15,9 +16,9 @@ from examples.calls import CALLS, Answer
 from examples.children import running
 from examples.sending import command
 from examples.showing import as_typed, masked, receive
-from examples.standin import CREDENTIALS
+from examples.standin import CREDENTIALS, REPLY
 
-RERANK, INGESTION, STREAM = CALLS
+RERANK, INGESTION, STREAM, MESSAGE = CALLS
 DEMO_YAML = Path("config/demo.yaml")
 
 
@@ -33,6 +34,8 @@ def answer(status: int, *lines: tuple[float, bytes]) -> Answer:
         pytest.param(INGESTION, answer(200), "status 200, not 207", id="ingestion, another status"),
         pytest.param(INGESTION, answer(207, (0.0, b'{"successes": []}')), "successes are []", id="ingestion, none"),
         pytest.param(STREAM, answer(401), "status 401, not 200", id="stream, refused"),
+        pytest.param(MESSAGE, answer(401), "status 401, not 200", id="message, refused"),
+        pytest.param(MESSAGE, answer(200, (0.0, b'{"a": 1}')), "the message is {'a': 1}", id="message, another"),
         pytest.param(
             STREAM,
             answer(200, (0.0, b"data: {}\n"), (1.0, b"data: {}\n")),
@@ -57,6 +60,11 @@ def test_a_wrong_answer_is_named(call, given, fault):
         pytest.param(RERANK, answer(200, (0.0, b'{"results": [{"index": 0}]}')), id="rerank"),
         pytest.param(INGESTION, answer(207, (0.0, b'{"successes": [{"id": "event-1"}]}')), id="ingestion"),
         pytest.param(STREAM, answer(200, (0.0, b"data: {}\n"), (1.5, b"data: [DONE]\n")), id="stream"),
+        pytest.param(
+            MESSAGE,
+            answer(200, (0.0, json.dumps({"type": "message", "content": [{"text": REPLY}]}).encode())),
+            id="message",
+        ),
     ],
 )
 def test_a_right_answer_has_no_faults(call, given):
