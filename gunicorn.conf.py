@@ -71,7 +71,7 @@ def on_starting(server: Any) -> None:
     except OSError as fault:
         sys.exit(f"DATA_DIR cannot be used, name a folder that can be written to: {fault}")
     _warn(gateway)
-    _load_litellm(gateway)
+    _load_house(gateway)
     server.tollhouse = Master(server, _drain_s())
     # No hook of gunicorn's can refuse a reload, and this one must: workers are not replaced for a bad file.
     server.reload = partial(_reload, server.tollhouse.replace_workers)
@@ -85,17 +85,21 @@ def _reload(replace_workers: Callable[[], None]) -> None:
         logger.error("the file was not reloaded, the settings before it stay in force:\n%s", invalid)
         return
     _warn(gateway)
-    _load_litellm(gateway)
+    _load_house(gateway)
     replace_workers()
 
 
-def _load_litellm(gateway: Gateway) -> None:
-    """Load what adapter routes need in the master: the workers share its memory, and start without waiting for it."""
+def _load_house(gateway: Gateway) -> None:
+    """Import what every worker would, once: workers start without waiting for it, and share its pages."""
+    import app.factory
+
+    if gateway.needs_keys:
+        import app.keyed  # noqa: F401
     if gateway.needs_litellm:
         litellm_library.warm_up()
-        # What the collector never looks at, it never writes to: its marks would make copies of every page.
-        gc.collect()
-        gc.freeze()
+    # What the collector never looks at, it never writes to: its marks would make copies of every page.
+    gc.collect()
+    gc.freeze()
 
 
 def _warn(gateway: Gateway) -> None:

@@ -43,6 +43,9 @@ LATE = {
     ("app.adapters", "app.adapters"),
     ("app.factory", "app.keyed"),
     ("app.settings.urls", "idna"),
+    ("gunicorn.conf", "app"),
+    ("gunicorn.conf", "app.factory"),
+    ("gunicorn.conf", "app.keyed"),
     ("app.stores.counters", "app.stores"),
     ("app.stores.engines", "app.stores"),
 }
