@@ -99,9 +99,11 @@ class _Choice:
         return whole.signed(parts, self._signature(calls_tools=False)) if parts else []
 
     def _signature(self, *, calls_tools: bool) -> str | None:
-        """Return the signature of what was thought since the last one."""
-        blocks, self._blocks = self._blocks, []
-        return signature(blocks, self._reasoning, calls_tools=calls_tools)
+        """Return the signature of what was thought since the last one; a block that has none yet waits for it."""
+        held = signature(self._blocks, self._reasoning, calls_tools=calls_tools)
+        if held:
+            self._blocks = []
+        return held
 
     def _add_block(self, block: Body) -> None:
         """Put together the pieces of a thinking block, which its signature ends."""
