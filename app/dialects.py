@@ -48,6 +48,8 @@ BEDROCK_TYPES = {
     503: "ServiceUnavailableException",
     504: "ModelTimeoutException",
 }
+# Where a provider's SDK looks for the id of the request; the others tell it in the body, or not at all.
+REQUEST_ID_FIELDS = {"anthropic": "request-id", "bedrock": "x-amzn-RequestId"}
 
 
 def error_body(refusal: Refusal, dialect: str, request_id: str) -> Body:
@@ -55,11 +57,13 @@ def error_body(refusal: Refusal, dialect: str, request_id: str) -> Body:
     return _BODIES[dialect](refusal, request_id)
 
 
-def error_fields(refusal: Refusal, dialect: str) -> Fields:
+def error_fields(refusal: Refusal, dialect: str, request_id: str) -> Fields:
     """Return the header fields beside that body: boto3 takes its exception's type from one."""
     fields = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), *refusal.fields()]
     if dialect == "bedrock":
         fields.append(("x-amzn-ErrorType", BEDROCK_TYPES.get(refusal.status, "InternalServerException")))
+    if dialect in REQUEST_ID_FIELDS:
+        fields.append((REQUEST_ID_FIELDS[dialect], request_id))
     return fields
 
 

@@ -37,7 +37,7 @@ def refused(refusal: errors.Refusal) -> Response:
         # Not its cause: a parser quotes what it could not read.
         exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}", refusal.code)
     body = json.dumps(error_body(refusal, exchange.error_format, exchange.request_id))
-    fields = error_fields(refusal, exchange.error_format)
+    fields = error_fields(refusal, exchange.error_format, exchange.request_id)
     return Response(body, status=refusal.status_line, headers=fields)
 
 

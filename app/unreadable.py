@@ -23,7 +23,7 @@ def refuse_unread(client: socket.socket, refusal: Refusal, enter: Callable[[Exch
     exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}", refusal.code)
     body = json.dumps(error_body(refusal, "openai", exchange.request_id)).encode()
     fields = [
-        *error_fields(refusal, "openai"),
+        *error_fields(refusal, "openai", exchange.request_id),
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
         ("Date", http_date()),

@@ -106,7 +106,7 @@ def test_the_providers_own_words_follow_the_status(refusal, anthropic, google, b
 
     assert error_body(fault, "anthropic", "id-1")["error"]["type"] == anthropic
     assert error_body(fault, "google", "id-1")["error"]["status"] == google
-    assert dict(error_fields(fault, "bedrock"))["x-amzn-ErrorType"] == bedrock
+    assert dict(error_fields(fault, "bedrock", "id-1"))["x-amzn-ErrorType"] == bedrock
 
 
 @pytest.mark.parametrize("table", [ANTHROPIC_TYPES, GOOGLE_STATUSES, BEDROCK_TYPES])
@@ -116,15 +116,21 @@ def test_a_table_of_words_covers_what_clients_may_cause(table):
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_error_is_json_that_nobody_may_store(dialect):
-    fields = error_fields(InvalidRequest("No."), dialect)
+    fields = error_fields(InvalidRequest("No."), dialect, "id-1")
 
     assert fields[:2] == [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-    assert [name for name, _ in fields[2:]] == (["x-amzn-ErrorType"] if dialect == "bedrock" else [])
+    more = {"anthropic": ["request-id"], "bedrock": ["x-amzn-ErrorType", "x-amzn-RequestId"]}
+    assert [name for name, _ in fields[2:]] == more.get(dialect, [])
+
+
+@pytest.mark.parametrize(("dialect", "name"), [("anthropic", "request-id"), ("bedrock", "x-amzn-RequestId")])
+def test_the_request_id_stands_where_the_sdk_looks_for_it(dialect, name):
+    assert (name, "id-1") in error_fields(InvalidRequest("No."), dialect, "id-1")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_405_keeps_its_allow_in_every_dialect(dialect):
-    assert ("Allow", "GET") in error_fields(MethodNotAllowed("No.", allow=("GET",)), dialect)
+    assert ("Allow", "GET") in error_fields(MethodNotAllowed("No.", allow=("GET",)), dialect, "id-1")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
