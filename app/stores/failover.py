@@ -70,14 +70,16 @@ class FailoverWindows:
         if self.is_degraded and self._is_refusing:
             raise LimiterUnavailable("Requests cannot be counted now.")
         own = self._own.acquire(name, limit, window_s, amount)
-        if self.is_degraded or not own.is_admitted:
+        if not own.is_admitted:
             return own
+        if self.is_degraded:
+            return self._alone(name, own, window_s, amount)
         try:
             shared = self._shared.acquire(name, limit, window_s, amount)
         except UNANSWERED as fault:
             self._breaker.open(fault)
             if not self._is_refusing:
-                return own
+                return self._alone(name, own, window_s, amount)
             self._give_back(name, own, window_s, amount)
             raise LimiterUnavailable("Requests cannot be counted now.") from fault
         self._remember(name, shared)
@@ -107,6 +109,15 @@ class FailoverWindows:
     def close(self) -> None:
         self._breaker.end()
         self._shared.close()
+
+    def _alone(self, name: str, own: Standing, window_s: int, amount: int) -> Standing:
+        """Return what holds without the shared windows: if they were full, no place is free before they said so."""
+        told, at_s = self._told.get(name, (own, 0.0))
+        left_s = told.reset_s - (time.monotonic() - at_s)
+        if told is own or told.limit != own.limit or told.remaining >= amount or left_s <= 0:
+            return own
+        self._give_back(name, own, window_s, amount)
+        return replace(told, is_admitted=False, reset_s=left_s)
 
     def _remember(self, name: str, told: Standing) -> None:
         self._told.pop(name, None)

@@ -224,6 +224,20 @@ def test_machines_without_their_server_admit_n_each(machines, redis_server):
     assert [machine.admitted(7, 20) for machine in both] == [7, 7]
 
 
+def test_a_key_that_was_spent_stays_so_on_a_machine_that_loses_its_server(machines, redis_server):
+    first, second = machines(), machines()
+    first.admitted(5, times=5)
+    told = second.windows.acquire("key", 5)
+
+    redis_server.kill()
+    alone = second.windows.acquire("key", 5)
+
+    assert (told.is_admitted, alone.is_admitted, second.windows.is_degraded) == (False, False, True)
+    assert 0 < alone.reset_s <= told.reset_s
+    assert second.own.peek("key", 5).remaining == 5
+    assert second.windows.acquire("key", 7).is_admitted
+
+
 def test_a_server_that_is_absent_at_the_start_is_told_once_and_joins_later(machines, redis_server):
     redis_server.kill()
     with logged("tollhouse") as records:
