@@ -1,5 +1,6 @@
 """What arrives on a client's connection: one request head after the other, and what lies between them."""
 
+import math
 import socket
 import time
 
@@ -18,8 +19,8 @@ class Incoming:
     def __init__(self, client: socket.socket) -> None:
         self.client = client
         self._buffered = b""
-        self.has_begun = False
-        """Part of a request head is here: the client is waiting for an answer."""
+        self.idle_since_s = math.inf
+        """When its last exchange ended, on the monotonic clock; no time while one is wanted, and before the first."""
 
     def take_buffered(self) -> bytes:
         """Return what was received already, and forget it."""
@@ -36,14 +37,13 @@ class Incoming:
         That is: it closed the connection, or sent nothing for `idle_s`. Raises RequestTimeout where a head is
         not whole `whole_s` after its first octet, and what `refuse_hopeless` raises.
         """
-        self.has_begun = False
         octets = self.take_buffered() or self._first(idle_s)
         # RFC 9112 §2.2: one empty line in front of a request is ignored.
         while octets in (b"\r", b"\r\n"):
             more = self._first(idle_s)
             octets = octets + more if more else b""
         start = 2 if octets[:2] == b"\r\n" else 0
-        self.has_begun = True
+        self.idle_since_s = math.inf
         if (end := octets.find(END_OF_HEAD, start)) < 0 and octets:
             octets, end = self._rest(octets, start, limits, time.monotonic() + whole_s)
         if not octets:

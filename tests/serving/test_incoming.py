@@ -1,6 +1,7 @@
 """One head after the other comes off a connection, whatever pieces it arrives in."""
 
 import itertools
+import math
 import socket
 
 import pytest
@@ -110,3 +111,14 @@ def test_what_was_read_too_far_can_be_put_back():
         incoming.unread(octets[1:])
 
         assert (octets, incoming.take_buffered()) == (b"abc", b"bc")
+
+
+def test_a_client_counts_as_idle_only_between_its_exchanges():
+    """Else a worker that is stopping would close a connection whose request is on the way."""
+    incoming = Incoming(Client(HEAD))
+    before_the_first = incoming.idle_since_s
+    incoming.idle_since_s = 1.0  # the worker's, once an exchange is over
+
+    incoming.head(1.0, LIMITS)
+
+    assert (before_the_first, incoming.idle_since_s) == (math.inf, math.inf)
