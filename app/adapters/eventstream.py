@@ -18,6 +18,7 @@ MEDIA_TYPE = "application/vnd.amazon.eventstream"
 _PRELUDE_BYTES = 12
 _CRC_BYTES = 4
 _STRING = 7  # the header type of UTF-8 text
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one a message
 
 
 def message(headers: Fields, payload: bytes) -> bytes:
@@ -40,7 +41,7 @@ def _labels(kind: str, name: str) -> Fields:
 
 
 def _json(payload: Any) -> bytes:
-    return json.dumps(payload, separators=(",", ":")).encode()
+    return _ENCODER.encode(payload).encode()
 
 
 def _message(headers: bytes, payload: bytes) -> bytes:
