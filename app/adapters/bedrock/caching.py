@@ -1,7 +1,7 @@
 """Cache points: in Bedrock a block after what is to be cached, in litellm's words a mark on it.
 
-CachePointBlock of the Bedrock runtime API (2023-09-30). litellm gives `cache_control` to the providers that know it,
-and takes it off for all others, which cache by themselves or not at all.
+CachePointBlock of the Bedrock runtime API (2023-09-30). litellm hands `cache_control` to the providers that know it,
+and takes it off for OpenAI's own API, which caches by itself.
 """
 
 from typing import Any
