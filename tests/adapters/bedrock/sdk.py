@@ -56,7 +56,7 @@ class Loopback:
         if self._refusal is not None and not got.is_streaming:
             refusal = self._refusal
             body = json.dumps(error_body(refusal, SCHEMA.dialect, "id-1")).encode()
-            return _response(refusal.status, error_fields(refusal, SCHEMA.dialect), body)
+            return _response(refusal.status, error_fields(refusal, SCHEMA.dialect, "id-1"), body)
         fields = SCHEMA.answer_fields("id-1")
         if got.is_streaming:
             return _response(200, [("Content-Type", SCHEMA.stream_type(got)), *fields], b"".join(self._frames(got)))

@@ -5,6 +5,8 @@ import base64
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
+from app.adapters.bedrock.schema import BedrockSchema
+from app.adapters.schema import ForeignRequest, Operation
 from app.errors import InvalidRequest, RouteNotFound, StreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tests.adapters.bedrock import sdk
 from tests.adapters.recorded import cases
@@ -187,3 +189,21 @@ def test_the_path_names_the_model(path, model, name):
 )
 def test_other_paths_ask_for_nothing(path):
     assert sdk.SCHEMA.operation(path) is None
+
+
+def test_the_latency_is_counted_from_the_request():
+    now = iter([10.0, 10.25])
+    schema = BedrockSchema(clock_s=lambda: next(now))
+    operation = schema.operation("/model/m/converse")
+
+    request = schema.understand(ForeignRequest(operation, {"messages": ASK}))
+
+    assert schema.answer({}, request)["metrics"] == {"latencyMs": 250}
+
+
+def test_a_request_without_a_model_is_refused():
+    """Only by the three methods: a path always has one."""
+    with pytest.raises(InvalidRequest) as refusal:
+        sdk.SCHEMA.understand(ForeignRequest(Operation("converse"), {"messages": ASK}))
+
+    assert refusal.value.param == "modelId"
