@@ -6,8 +6,6 @@ Images become data or web addresses, documents files (OpenAI API reference, Chat
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from app.adapters.anthropic.reading import Json, Members, refuse
 
 Part = dict[str, Json]
@@ -19,6 +17,10 @@ HOSTED = frozenset(
     "mcp_tool_result mcp_tool_use server_tool_use text_editor_code_execution_tool_result tool_reference "
     "tool_search_tool_result web_fetch_tool_result web_search_tool_result".split()
 )
+
+# A file that the provider holds has an id and no type. litellm tells a document from an image by this, for Anthropic's
+# own models, and keeps it from the others.
+AN_IMAGE, A_DOCUMENT = "image/png", "application/pdf"
 
 
 def marked(part: Part, block: Members) -> Part:
@@ -80,7 +82,7 @@ def _image(block: Members, dropped: Dropped) -> list[Part]:
     source = block.members("source")
     kind = source.one_of("type", ("base64", "url", "file"))
     if kind == "file":
-        part = _file({"file_id": source.text("file_id")})
+        part = _file({"file_id": source.text("file_id"), "format": AN_IMAGE})
     else:
         url = _data_url(source) if kind == "base64" else source.text("url")
         part = {"type": "image_url", "image_url": {"url": url}}
@@ -123,17 +125,21 @@ def _document_of_parts(source: Members, _title: str | None, dropped: Dropped) ->
     return read_parts(blocks_of(source, "content"), dropped, ("text", "image"))
 
 
-def _document_at(name: str) -> Callable[[Members, str | None, Dropped], list[Part]]:
+def _document_at(source: Members, _title: str | None, _dropped: Dropped) -> list[Part]:
     # litellm takes an address as a file's id, and gives it to the providers that fetch it themselves.
-    return lambda source, _title, _dropped: [_file({"file_id": source.text(name)})]
+    return [_file({"file_id": source.text("url")})]
+
+
+def _held_document(source: Members, _title: str | None, _dropped: Dropped) -> list[Part]:
+    return [_file({"file_id": source.text("file_id"), "format": A_DOCUMENT})]
 
 
 _DOCUMENTS = {
     "base64": _base64_document,
     "text": _text_document,
     "content": _document_of_parts,
-    "url": _document_at("url"),
-    "file": _document_at("file_id"),
+    "url": _document_at,
+    "file": _held_document,
 }
 
 
