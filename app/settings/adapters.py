@@ -20,6 +20,7 @@ from app.settings.understanding import Candidate
 
 SHIPPED = "app.adapters"
 LONGEST_FAULT = 200
+BESIDE = "beside_the_settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,15 @@ def _module(name: str, folder: Path) -> ModuleType:
 
 def _run(name: str, file: Path) -> ModuleType:
     """Return a new module out of the file. What it imports from beside itself is new as well."""
-    spec = spec_from_file_location(name, file)
+    # Not under its bare name: a file called json.py is no module for anybody else.
+    spec = spec_from_file_location(f"{BESIDE}.{name}", file)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     # LiteLLM's page prints an adapter that uses litellm without importing it.
     vars(module)["litellm"] = litellm_library.module()
     with _importing_from(file.parent):
-        sys.modules[name] = module
+        sys.modules[module.__name__] = module
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as fault:

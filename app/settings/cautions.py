@@ -1,11 +1,12 @@
 """What works and deserves a warning at start; no sentence holds a secret."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import SecretStr
 
 from app.settings.building import asks_for_key
-from app.settings.models import ConfigFile
+from app.settings.gateway import HttpTarget
+from app.settings.models import ConfigFile, PassThroughEndpoint
 from app.settings.understanding import IGNORED
 
 # A key of fewer characters can be guessed; these can be read in documentation.
@@ -14,6 +15,8 @@ _WELL_KNOWN = frozenset(
     "sk-1234 sk-12345 sk-123456 sk-12345678 sk-1234567890 sk-1234567890abcdef sk-master-key-change-me"
     " changeme-changeme your-master-key-here".split()
 )
+# What says how a request is relayed; a completion is made anew.
+_FOR_URLS = ("forward_headers", "default_query_params")
 
 
 def warnings(file: ConfigFile) -> Iterator[str]:
@@ -27,9 +30,21 @@ def warnings(file: ConfigFile) -> Iterator[str]:
     endpoints = file.general_settings.pass_through_endpoints
     if not endpoints:
         yield "general_settings.pass_through_endpoints has no route: every request will get 404"
+    yield from _adapters(file, [endpoint for endpoint in endpoints if not isinstance(endpoint.target, HttpTarget)])
     open_paths = dict.fromkeys(endpoint.path for endpoint in endpoints if not asks_for_key(endpoint))
     if open_paths:
         yield f"open to everyone who can reach this gateway, no key asked: {', '.join(open_paths)}"
+
+
+def _adapters(file: ConfigFile, endpoints: Sequence[PassThroughEndpoint]) -> Iterator[str]:
+    if endpoints and not file.model_list:
+        yield "model_list is empty: every request of an adapter route will get 404"
+    if file.model_list and not endpoints:
+        yield "model_list: no route leads to an adapter, so nothing uses it"
+    for endpoint in endpoints:
+        idle = [name for name in _FOR_URLS if name in endpoint.model_fields_set]
+        if idle:
+            yield f"{', '.join(idle)} of {endpoint.path}: without effect on an adapter route"
 
 
 def is_weak(key: SecretStr) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from importlib import metadata
 
 import pytest
@@ -47,6 +49,7 @@ def test_a_file_wins_over_an_installed_module(loaded, beside):
     beside(ADAPTER, "json.py")
 
     assert loaded(one_route(target="json.own")).routes[0].target.name == "json.own"
+    assert sys.modules["json"] is json
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,26 @@ def test_a_file_without_routes_works_with_a_warning(loaded):
 
 def test_a_file_in_order_brings_only_the_warning_about_open_routes(loaded):
     assert len(loaded(f"{one_route()}  master_key: {STRONG}\n").warnings) == 1
+
+
+MODEL = "model_list: [{model_name: m, litellm_params: {model: x}}]\n"
+ADAPTER = "app.adapters.anthropic_adapter"
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (one_route(target=ADAPTER), "model_list is empty: every request of an adapter route will get 404"),
+        (MODEL + one_route("auth: true"), "model_list: no route leads to an adapter, so nothing uses it"),
+        (
+            MODEL + one_route("forward_headers: true\ndefault_query_params: {a: b}", target=ADAPTER),
+            "forward_headers, default_query_params of /a: without effect on an adapter route",
+        ),
+    ],
+)
+def test_what_adapters_leave_idle_is_told(loaded, text, warning):
+    assert loaded(text).warnings == (warning,)
+
+
+def test_an_adapter_with_models_is_no_cause_for_a_warning(loaded):
+    assert loaded(MODEL + one_route(target=ADAPTER)).warnings == ()

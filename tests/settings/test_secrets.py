@@ -7,7 +7,6 @@ import pytest
 from app.explain import explain
 from app.settings.listing import listing
 from app.settings.load import inspect
-from app.settings.masking import masked
 from app.settings.problems import SettingsInvalid
 
 # Lower case, so that they survive where a host or name is lowered.
@@ -67,7 +66,7 @@ def test_the_listing_prints_none(sound):
 def test_an_explanation_prints_none(sound, path):
     client = [("Authorization", f"Bearer {CANARY}"), ("Cookie", CANARY), ("x-pass-x-token", CANARY)]
 
-    told = explain(masked(sound), "GET", path, client)
+    told = explain(sound, "GET", path, client)
 
     assert found(told.text) == []
 
