@@ -57,7 +57,8 @@ def refusal_of(fault: BaseException, params: Mapping[str, Any]) -> GatewayError:
     told = _told(links)
     said = masked(told or _words(links), params)[:LONGEST_MESSAGE]
     names = {kind.__name__ for link in links for kind in type(link).__mro__}
-    status = getattr(fault, "status_code", None)
+    # Of a stream's fault litellm makes one with a status of its own.
+    status = getattr(getattr(fault, "original_exception", None) or fault, "status_code", None)
     refusal = _by_name(names, said) or _by_status(status, said, retry_after_s(links))
     heard = None if isinstance(refusal, UpstreamUnreachable | UpstreamTimeout) else status
     # Other words than the provider's may quote what it sent, which is no business of a log.

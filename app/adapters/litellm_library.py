@@ -119,14 +119,20 @@ class Library:
             raise refusal_of(fault, params)  # noqa: B904 - its cause is what may be told of the fault
 
     def chunks(self, stream: Any, params: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield litellm's chunks; raises a Refusal where the stream breaks off."""
+        """Yield litellm's chunks; raises a Refusal where the stream breaks off.
+
+        Some of litellm's providers are called only when the first chunk is asked for.
+        """
+        has_begun = False
         try:
             for chunk in stream:
                 if _is_made_up(stream, chunk):
                     raise StreamBroken("The model's stream ended before the answer did.")
                 yield chunk
+                has_begun = True
         except Exception as fault:
-            raise in_stream(refusal_of(fault, params))  # noqa: B904
+            refusal = refusal_of(fault, params)
+            raise in_stream(refusal) if has_begun else refusal  # noqa: B904
 
     def count_tokens(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> int:
         """Return how many tokens the messages and tools have, as far as litellm can tell."""

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
@@ -135,7 +136,8 @@ class Completion:
             stream = self._called(exchange, arguments, params, watched)
             convert = None if self._takes_litellms_own else plain
             frames = FrameStream(exchange, self._schema, request, stream, watched)
-            frames.begin(self._library.chunks(stream, params), convert)
+            with _timed(exchange):
+                frames.begin(self._library.chunks(stream, params), convert)
         except BaseException:
             watched.end()
             raise
@@ -144,15 +146,8 @@ class Completion:
         return Response(frames, headers=head, direct_passthrough=True)
 
     def _called(self, exchange: Exchange, arguments: dict[str, Any], params: Params, watched: Watched) -> Any:
-        began_s = time.perf_counter()
-        try:
+        with _timed(exchange):
             answer = watched.call(self._library.complete, arguments, params)
-        except Refusal as refusal:
-            exchange.upstream_status = getattr(refusal.__cause__, "status", None)
-            raise
-        finally:
-            exchange.first_byte_s = time.perf_counter()
-            exchange.upstream_s = exchange.first_byte_s - began_s
         exchange.upstream_status = 200
         return answer
 
@@ -168,6 +163,20 @@ class _Chosen:
         if model not in self._found:
             self._found[model] = self._models.params(model)
         return self._found[model]
+
+
+@contextmanager
+def _timed(exchange: Exchange) -> Iterator[None]:
+    """Count the time as the model's, and keep the status that its provider refused with."""
+    began_s = time.perf_counter()
+    try:
+        yield
+    except Refusal as refusal:
+        exchange.upstream_status = getattr(refusal.__cause__, "status", None)
+        raise
+    finally:
+        exchange.first_byte_s = time.perf_counter()
+        exchange.upstream_s += exchange.first_byte_s - began_s
 
 
 def _json(value: Any, fields: Fields) -> Response:

@@ -81,6 +81,12 @@ def test_what_litellm_keeps_beside_is_looked_at():
     assert refusal_of(outer, PARAMS).code == "upstream_timeout"
 
 
+def test_the_status_is_the_providers_and_not_litellms_own():
+    outer = fault("MidStreamFallbackError", 503, original_exception=fault("AuthenticationError", 401))
+
+    assert refusal_of(outer, PARAMS).code == "upstream_credential_refused"
+
+
 def test_a_server_that_stops_is_no_fault_of_the_models():
     outer = fault("APIConnectionError", 500)
     outer.__context__ = stopping = ServerStopping("stopping")
