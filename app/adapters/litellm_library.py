@@ -114,7 +114,8 @@ class Library:
         Raises a Refusal for whatever goes wrong at the model's side; `params` are kept out of its message.
         """
         try:
-            return self._litellm.completion(**arguments)
+            # Its MCP gateway is not ours, and needs a package of its own for every call that has tools.
+            return self._litellm.completion(**arguments, _skip_mcp_handler=True)
         except Exception as fault:
             raise refusal_of(fault, params)  # noqa: B904 - its cause is what may be told of the fault
 
@@ -144,7 +145,8 @@ class Library:
 
     def _asked_supported(self, model: str, provider: str | None) -> tuple[str | None, frozenset[str] | None]:
         try:
-            _, provider, *_ = self._litellm.get_llm_provider(model, provider)
+            # "openai/gpt-4o" with its prefix on is a model that litellm knows nothing of.
+            model, provider, *_ = self._litellm.get_llm_provider(model, provider)
             supported = self._litellm.get_supported_openai_params(model=model, custom_llm_provider=provider)
         except Exception:  # it does not know the model: the call itself will say so
             return provider, None
