@@ -142,6 +142,7 @@ class Call:
                 raise Malformed("it switches protocols, which nobody asked for")
             if head.status >= 200:
                 return head
+            _refuse_body(head)
         raise Malformed("it sends interim answers without end")
 
     def _head_octets(self, first_byte: Deadline) -> bytes:
@@ -160,6 +161,12 @@ class Call:
 
     def _wait_s(self) -> float:
         return self.total.within(self._timeouts.idle_s)
+
+
+def _refuse_body(interim: ResponseHead) -> None:
+    """Raise Malformed for an interim answer that announces a body: it has none (RFC 9112 §6.1, RFC 9110 §8.6)."""
+    if interim.values("transfer-encoding") or any(length != "0" for length in interim.values("content-length")):
+        raise Malformed("an interim answer announces a body")
 
 
 def _refuse_hopeless(octets: bytes) -> None:

@@ -111,7 +111,7 @@ def _one_length(fields: Fields) -> Fields:
     if not lengths or (len(lengths) == 1 and lengths[0].isdigit()):
         return fields
     others = [field for field in fields if field[0].lower() != "content-length"]
-    return [*others, ("Content-Length", lengths[0].partition(",")[0].strip())]
+    return [*others, ("Content-Length", lengths[0].partition(",")[0].strip(" \t"))]
 
 
 def _abort_on_close(exchange: Exchange) -> None:

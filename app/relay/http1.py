@@ -68,7 +68,7 @@ def body_decoder(head: ResponseHead, method: str) -> BodyDecoder:
     coding other than chunked, lengths that differ or are no number.
     """
     codings = head.values("transfer-encoding")
-    lengths = {part.strip() for value in head.values("content-length") for part in value.split(",")}
+    lengths = {part.strip(" \t") for value in head.values("content-length") for part in value.split(",")}
     if codings and (lengths or head.minor_version == 0):
         raise Malformed("it has both Transfer-Encoding and Content-Length, or is chunked HTTP/1.0")
     if codings and [coding.lower() for coding in codings] != ["chunked"]:

@@ -194,6 +194,16 @@ def test_interim_answers_are_dropped(caller, upstream, interim):
     assert call.connection.receive(5.0) == b"final"
 
 
+@pytest.mark.parametrize("framing", [("Transfer-Encoding", "chunked"), ("Content-Length", "5")])
+def test_interim_answer_that_announces_a_body_is_no_answer(caller, upstream, framing):
+    """It has none; a reader who believes it takes the final answer for its body."""
+    upstream.plays(head(103, [framing]), answer(200))
+
+    with pytest.raises(UpstreamInvalidResponse, match="announces a body"):
+        caller.sent().answer()
+    assert [is_closed(connection) for connection in caller.dialled] == [True]
+
+
 def test_interim_answers_without_end_are_no_answer(caller, upstream):
     upstream.plays(head(102) * MAX_INTERIM, answer(200))
 

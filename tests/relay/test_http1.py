@@ -176,7 +176,7 @@ def test_the_head_decides_how_the_body_ends(method, status, lines, kind, length)
         pytest.param(1, ["Content-Length: 5", "Content-Length: 05"], id="one length in two spellings"),
         *(
             pytest.param(1, [f"Content-Length: {text}"], id=f"length {text!r}")
-            for text in ("", "abc", "-5", "+5", "5_0", "0x5", "5.0", "5 5", "\xb2", "\xb9", "1" * 19)
+            for text in ("", "abc", "-5", "+5", "5_0", "0x5", "5.0", "5 5", "\x855", "5\xa0", "\xb2", "\xb9", "1" * 19)
         ),
         *(
             pytest.param(1, [f"Transfer-Encoding: {text}"], id=f"coding {text!r}")
