@@ -49,7 +49,7 @@ def create_app(
     answered = (*entrance.announce, metrics.answered)
     log = partial(log_exchange, keys=known_keys(gateway))
     ledger.init_app(app, Observers((metrics.opened,), answered, (metrics.closed, log)))
-    ways = Ways(gateway, session or upstream_session(environ), library)
+    ways = Ways(gateway, session or upstream_session(environ, gateway.max_waiting_per_upstream), library)
     for route in gateway.routes:
         app.register_blueprint(routes.blueprint(route, entrance.gates, ways.of(route)))
     routes.close_paths(app, gateway.routes)

@@ -1,16 +1,14 @@
 """How many exchanges one upstream may hold at a time, so that a dead one leaves room for the others."""
 
 from app.errors import UpstreamOverloaded
+from app.settings.gateway import MOST_WAITING
 
-# Per worker and upstream. Twice what Envoy lets wait for a cluster (1,024 pending requests); nobody who waits costs
-# more than memory, and a model may think for minutes.
-MOST_WAITING = 2048
 # Four fifths of a worker's connections (gunicorn.conf.py): what streams is alive, but must not take every place.
 MOST_OPEN = 8000
 
 
 class Room:
-    """The places at one upstream; an exchange enters, is answered, and leaves."""
+    """The places of one worker at one upstream; an exchange enters, is answered, and leaves."""
 
     __slots__ = ("_most_open", "_most_waiting", "_open", "_waiting")
 

@@ -27,7 +27,7 @@ from app.relay.http1 import ResponseHead
 from app.relay.pool import Pool
 from app.relay.room import Room
 from app.settings.environment import CA_BUNDLES
-from app.settings.gateway import HttpTarget, Timeouts
+from app.settings.gateway import MOST_WAITING, HttpTarget, Timeouts
 
 
 class UpstreamRequest(requests.PreparedRequest):
@@ -80,11 +80,11 @@ class UpstreamAdapter(BaseAdapter):
     upstream. Only the CA bundle that SSL_CERT_FILE or REQUESTS_CA_BUNDLE names is taken from there.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], max_waiting: int = MOST_WAITING) -> None:
         super().__init__()
         self._tls = tls_context(environ)
         self._pool = Pool()
-        self._rooms: defaultdict[Origin, Room] = defaultdict(Room)
+        self._rooms: defaultdict[Origin, Room] = defaultdict(lambda: Room(max_waiting))
         # A child process must not speak on its parent's connections.
         pool = weakref.WeakMethod(self._pool.forget)
         os.register_at_fork(after_in_child=lambda: (forget := pool()) and forget())
@@ -117,14 +117,14 @@ class UpstreamAdapter(BaseAdapter):
         self._pool.close()
 
 
-def upstream_session(environ: Mapping[str, str]) -> requests.Session:
+def upstream_session(environ: Mapping[str, str], max_waiting: int = MOST_WAITING) -> requests.Session:
     """Return the session that owns a worker's connections to all upstreams.
 
     Call `session.get_adapter(url).send(...)`, never `session.request(...)`: only the adapter leaves
     requests and answers alone.
     """
     session = requests.Session()
-    adapter = UpstreamAdapter(environ)
+    adapter = UpstreamAdapter(environ, max_waiting)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

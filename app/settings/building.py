@@ -29,6 +29,7 @@ def build(file: models.ConfigFile, loaded: adapters.Loaded, warnings: tuple[str,
         warnings=warnings,
         keys=tuple(map(_key, file.keys)),
         refuses_on_limiter_failure=general.on_limiter_failure == "refuse",
+        max_waiting_per_upstream=general.max_waiting_per_upstream,
         has_open_metrics=not general.require_auth_for_metrics_endpoint,
         models=tuple(gateway.Model(entry.model_name, _litellm_params(entry)) for entry in file.model_list),
     )

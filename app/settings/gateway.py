@@ -13,6 +13,9 @@ from pydantic import SecretStr
 from app.adapters.schema import Schema
 from app.principal import Principal
 
+# Twice what Envoy lets wait for a cluster: who waits costs memory only, and a model may think for minutes.
+MOST_WAITING = 2048
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -111,6 +114,8 @@ class Gateway:
     keys: tuple[GatewayKey, ...] = ()
     refuses_on_limiter_failure: bool = False
     """What becomes of limited requests while Redis cannot be reached: refused, or counted on this machine alone."""
+    max_waiting_per_upstream: int = MOST_WAITING
+    """Exchanges of one worker that wait for one upstream."""
     has_open_metrics: bool = False
     """/metrics answers without the master key."""
     models: tuple[Model, ...] = ()

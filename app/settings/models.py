@@ -148,6 +148,10 @@ class GeneralSettings(_Entry):
     max_request_size_mb: Annotated[float, Field(gt=0, le=2**40, allow_inf_nan=False)] | None = Field(
         default=None, description="Largest request body, in MB of 1024 × 1024 bytes; a larger one gets 413."
     )
+    max_waiting_per_upstream: Count = Field(
+        default=gateway.MOST_WAITING,
+        description="Requests of one worker that may wait for one upstream's answer to begin; one more gets 503.",
+    )
     on_limiter_failure: Literal["admit", "refuse"] = Field(
         default="admit", description="What happens to limited requests when Redis cannot be reached."
     )
