@@ -99,6 +99,15 @@ class Caller:
                     return
 
 
+async def ask_once(port: int, plan: Plan, path: str = "/f") -> Verdict:
+    """Ask on a connection of its own."""
+    caller = Caller(port)
+    try:
+        return await caller.ask(plan, path)
+    finally:
+        caller.close()
+
+
 Judge = Callable[[Verdict], str | None]
 
 

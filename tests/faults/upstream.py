@@ -35,8 +35,9 @@ class PlannedUpstream:
         self.open = 0
         self.complaints: list[str] = []
         self.octets_of: Callable[[Plan], bytes] | None = None
-        """Answers with these octets instead, and expects no other request on a connection after them."""
+        """Answers with these octets instead."""
         self.spoils: Callable[[Plan], bool] = lambda plan: plan.kind in plans.SPOILS
+        """Whether no other request may come on the connection afterwards."""
         self.generations: Counter[str] = Counter()
         """By X-Generation, which the gateway's file sets twice: both must be of one file."""
         self.idle_s: float | None = None
@@ -75,7 +76,7 @@ class PlannedUpstream:
             writer.close()
 
     async def _converse(self, line: Line) -> None:
-        is_spoiled = False
+        is_spoiled, before = False, ""
         while True:
             async with asyncio.timeout(self.idle_s):
                 target, generations = await line.head()
@@ -85,12 +86,15 @@ class PlannedUpstream:
                 self.complaints.append(f"{plan.tag} has two generations of settings: {generations}")
             self.begun[plan.tag] += 1
             if is_spoiled:
-                self.complaints.append(f"{plan.tag} came on a connection that was spoiled")
+                self.complaints.append(f"{plan.tag} came on a connection that was spoiled by {before}")
+                return
             await line.body()
             self.whole[plan.tag] += 1
-            is_spoiled = self.spoils(plan)
+            is_spoiled, before = self.spoils(plan), plan.tag
             if self.octets_of is not None:
                 await line.send(self.octets_of(plan))
+                if is_spoiled:
+                    await line.end_soon()
             elif not await ACTS.get(plan.kind, plain)(line, plan):
                 return
             line.judge.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
@@ -136,6 +140,11 @@ class Line:
     async def shut(self) -> None:
         self._writer.write_eof()
         await self.until_gone()
+
+    async def end_soon(self) -> None:
+        """End our side, a moment later: what waits for more learns that none comes."""
+        await asyncio.sleep(PAUSE_S)
+        self._writer.write_eof()
 
     async def _event(self) -> object:
         try:
