@@ -8,6 +8,7 @@ of keys up to a number. A path or a key is never one.
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -37,64 +38,33 @@ class Metrics:
         """`has_room` is asked before a new set of labels is counted; while there is no room, it is not."""
         self.registry = registry = CollectorRegistry()
         self._aliases: set[str] = set()
+        timed = partial(Histogram, buckets=BUCKETS_S, registry=registry)
+        counted = partial(Counter, registry=registry)
+        under_way = partial(Gauge, multiprocess_mode="livesum", registry=registry)
         self._served = Series(
-            Histogram(
+            timed(
                 "http_server_request_duration_seconds",
                 "From a request's arrival to the last octet of its answer.",
                 ("route", "method", "status_class", "key_alias"),
-                buckets=BUCKETS_S,
-                registry=registry,
             ),
             has_room,
         )
         self._called = Series(
-            Histogram(
+            timed(
                 "http_client_request_duration_seconds",
                 "From the call of an upstream to the head of its answer; no status_class where none came.",
                 ("route", "method", "status_class"),
-                buckets=BUCKETS_S,
-                registry=registry,
             ),
             has_room,
         )
-        self._active = Series(
-            Gauge(
-                "http_server_active_requests",
-                "Requests under way, this one included.",
-                ("method",),
-                registry=registry,
-                multiprocess_mode="livesum",
-            ),
-            has_room,
-        )
-        self._streams = Series(
-            Gauge(
-                "tollhouse_active_streams",
-                "Upstreams' answers under way whose length was not told: event streams and their like.",
-                ("route",),
-                registry=registry,
-                multiprocess_mode="livesum",
-            ),
-            has_room,
-        )
-        self._refusals = Series(
-            Counter(
-                "tollhouse_refusals",
-                "Requests that the gateway refused, by the code it gave.",
-                ("reason", "route", "key_alias"),
-                registry=registry,
-            ),
-            has_room,
-        )
-        self._upstream_failures = Series(
-            Counter(
-                "tollhouse_upstream_failures",
-                "Exchanges that failed for their upstream's fault, by the code of the error.",
-                ("kind", "route"),
-                registry=registry,
-            ),
-            has_room,
-        )
+        text = "Requests under way, this one included."
+        self._active = Series(under_way("http_server_active_requests", text, ("method",)), has_room)
+        text = "Upstreams' answers under way whose length was not told: event streams and their like."
+        self._streams = Series(under_way("tollhouse_active_streams", text, ("route",)), has_room)
+        text = "Requests that the gateway refused, by the code it gave."
+        self._refusals = Series(counted("tollhouse_refusals", text, ("reason", "route", "key_alias")), has_room)
+        text = "Exchanges that failed for their upstream's fault, by the code of the error."
+        self._upstream_failures = Series(counted("tollhouse_upstream_failures", text, ("kind", "route")), has_room)
 
     def opened(self, exchange: Exchange) -> None:
         """Count a request as under way, until its exchange ends."""
