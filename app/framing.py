@@ -124,14 +124,18 @@ class ChunkedDecoder:
     def at_eof(self) -> bool:
         return self.is_complete
 
-    def _size_line(self, octets: bytes, start: int, _body: list[bytes]) -> int | None:
+    def _size_line(self, octets: bytes, start: int, body: list[bytes]) -> int | None:
         line = CHUNK_LINE.match(octets, start)
         if line is None:
             _refuse_hopeless(octets, start, MAX_CHUNK_LINE_BYTES, "a chunk size")
             return None
-        self._missing = int(line[1], 16)
-        self._step = self._data if self._missing else self._trailer
-        return line.end()
+        size, begin = int(line[1], 16), line.end()
+        if size and octets[begin + size : begin + size + 2] == b"\r\n":  # all of it is here, as events mostly are
+            body.append(octets[begin : begin + size])
+            return begin + size + 2
+        self._missing = size
+        self._step = self._data if size else self._trailer
+        return begin
 
     def _data(self, octets: bytes, start: int, body: list[bytes]) -> int | None:
         if start == len(octets):

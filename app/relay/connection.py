@@ -35,10 +35,12 @@ class Connection:
     TimeoutError when its time is over and OSError when the connection is lost.
     """
 
-    __slots__ = ("buffered", "idle_until_s", "is_reused", "socket")
+    __slots__ = ("_arrival", "_is_drained", "buffered", "idle_until_s", "is_reused", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
+        self._arrival: Arrival | None = None
+        self._is_drained = False
         self.buffered = b""
         self.is_reused = False
         self.idle_until_s = 0.0
@@ -58,8 +60,19 @@ class Connection:
         if self.buffered:
             octets, self.buffered = self.buffered, b""
             return octets
+        if self._is_drained:
+            self._wait(timeout_s)
         self.socket.settimeout(timeout_s)
-        return self.socket.recv(RECEIVE_BYTES)
+        octets = self.socket.recv(RECEIVE_BYTES)
+        # To ask an empty socket again costs a system call and an exception. TLS keeps octets of its own behind it.
+        self._is_drained = len(octets) < RECEIVE_BYTES and not isinstance(self.socket, ssl.SSLSocket)
+        return octets
+
+    def _wait(self, timeout_s: float | None) -> None:
+        if self._arrival is None or self._arrival.timeout_s != timeout_s:
+            self._end_arrival()
+            self._arrival = Arrival(self.socket, timeout_s)
+        self._arrival.wait()
 
     def is_silent(self) -> bool:
         """Tell whether the upstream has sent nothing and not hung up, without waiting.
@@ -104,8 +117,46 @@ class Connection:
             watcher.close()
 
     def close(self) -> None:
+        self._end_arrival()
+        self._is_drained = False
         with suppress(OSError):
             self.socket.close()
+
+    def _end_arrival(self) -> None:
+        if self._arrival is not None:
+            self._arrival.close()
+            self._arrival = None
+
+
+class Arrival:
+    """Waits for octets on a socket, as its own `recv` would, for so many seconds each time (None: for ever).
+
+    Watcher and timer are made once: a stream waits thousands of times, and gevent makes both anew for each.
+    """
+
+    __slots__ = ("_hub", "_timer", "_watcher", "timeout_s")
+
+    def __init__(self, connected: socket.socket, timeout_s: float | None) -> None:
+        self.timeout_s = timeout_s
+        self._hub = get_hub()
+        self._watcher = self._hub.loop.io(connected.fileno(), READABLE)
+        self._timer = None if timeout_s is None else self._hub.loop.timer(timeout_s)
+
+    def wait(self) -> None:
+        """Return when there is something to receive; raises TimeoutError."""
+        if self._timer is not None:
+            self._timer.start(gevent.getcurrent().throw, TimeoutError)
+        try:
+            self._hub.wait(self._watcher)
+        finally:
+            if self._timer is not None:
+                self._timer.stop()
+
+    def close(self) -> None:
+        """Let go of the loop; before the socket is closed, whose number is another's then."""
+        self._watcher.close()
+        if self._timer is not None:
+            self._timer.close()
 
 
 def dial(origin: Origin, timeout_s: float, tls: ssl.SSLContext) -> Connection:

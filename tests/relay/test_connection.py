@@ -57,6 +57,88 @@ def test_receiving_waits_no_longer_than_it_may(ends):
         connection.receive(0.001)
 
 
+@pytest.fixture
+def drained(ends):
+    """Both ends of a connection whose socket was emptied by the last receive, so that the next one waits at once."""
+    connection, theirs = ends
+    theirs.sendall(b"event 1")
+    assert connection.receive(5.0) == b"event 1"
+    return connection, theirs
+
+
+def test_an_emptied_connection_gives_what_came_meanwhile(drained):
+    connection, theirs = drained
+    theirs.sendall(b"event 2")
+
+    assert connection.receive(5.0) == b"event 2"
+
+
+def test_an_emptied_connection_gives_what_comes_while_it_waits(drained):
+    connection, theirs = drained
+    gevent.spawn_later(0, theirs.sendall, b"event 2")
+
+    assert connection.receive(5.0) == b"event 2"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_emptied_connection_waits_no_longer_than_it_may(drained, times):
+    connection, _ = drained
+
+    for _ in range(times):
+        with pytest.raises(TimeoutError):
+            connection.receive(0.001)
+
+
+def test_an_emptied_connection_may_be_given_another_time_out(drained):
+    connection, theirs = drained
+    with pytest.raises(TimeoutError):
+        connection.receive(0.001)
+    gevent.spawn_later(0, theirs.sendall, b"event 2")
+
+    assert connection.receive(None) == b"event 2"
+
+
+def test_an_emptied_connection_tells_its_end(drained):
+    connection, theirs = drained
+
+    theirs.close()
+
+    assert connection.receive(5.0) == b""
+
+
+def test_who_waits_at_an_emptied_connection_can_be_interrupted(drained):
+    connection, theirs = drained
+    told = []
+
+    def receive():
+        try:
+            connection.receive(5.0)
+        except ClientLeft:
+            told.append(connection.receive(5.0))
+
+    waiting = gevent.spawn(receive)
+    gevent.idle()
+
+    gevent.get_hub().loop.run_callback(waiting.throw, ClientLeft("gone"))
+    gevent.idle()
+    theirs.sendall(b"event 2")
+    waiting.join(5.0)
+
+    assert told == [b"event 2"]
+
+
+def test_an_emptied_connection_can_be_closed(drained):
+    connection, theirs = drained
+    with pytest.raises(TimeoutError):
+        connection.receive(0.001)
+
+    connection.close()
+
+    assert theirs.recv(1) == b""
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        connection.receive(0.001)
+
+
 def test_sending_waits_no_longer_than_it_may(ends):
     connection, _ = ends
 
