@@ -1,7 +1,7 @@
 # `make demo` first, then `make test`; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint format lock schema
+.PHONY: help demo test run lint format lock schema bench
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,6 +32,9 @@ format: $(VENV)/.dev  ## let ruff rewrite the layout and the imports
 schema: $(VENV)/.full  ## write config/schema.json, for editors
 	$(IN_VENV) -m app schema > $(VENV)/schema.json
 	mv $(VENV)/schema.json config/schema.json
+
+bench: $(VENV)/.dev  ## measure what is promised, beside peers; writes docs/performance.md (ARGS="--only small")
+	$(IN_VENV) -m bench $(ARGS)
 
 # The locks hold one resolution: the full set first, the other two constrained by it.
 COMPILE := $(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,1 @@
+"""What stands behind the measured gateways; the CPU spent here is not counted."""
