@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from re import IGNORECASE
 from re import compile as compile_pattern
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from app.fields import Fields
 
@@ -28,8 +28,10 @@ ALIKE = frozenset(
 )
 # What the store takes for a key; other texts are none of its keys, and it need not be asked.
 STORABLE = compile_pattern(r"[A-Za-z0-9\-._~]{16,256}")
-# A key that the store issued, unless somebody chose it: `sk-` and 32 octets in base64url.
-ISSUED = compile_pattern(r"(?<![\w-])sk-[A-Za-z0-9_-]{43}(?![\w-])")
+# A key that the store issued, unless somebody chose it: `sk-` and 32 octets in base64url. Within a URL that is
+# itself in a query, what stands before it may be escaped (`%3D`), once or several times.
+# The pattern begins with what is rare, so that texts are passed over fast.
+ISSUED = compile_pattern(r"sk-(?:(?<![\w-]sk-)|(?<=%[0-9A-Fa-f]{2}sk-))[A-Za-z0-9_-]{43}(?![\w-])")
 
 
 def carried(fields: Fields, query: str | None, key_header: str | None = None, *, is_basic: bool = False) -> list[str]:
@@ -47,15 +49,21 @@ def elsewhere(fields: Fields, query: str | None) -> set[str]:
     That is whatever looks issued, in any field and pair, and any credential under a name like a carrier's. Other
     names are left alone: to ask a store for each value of them would cost more than it could find.
     """
-    found: set[str] = set()
+    values = [value for _, value in fields]
+    decoded = [_decoded(value) for value in values if value[:5].lower() == "basic"]
+    found = set(_issued("\n".join((*values, *decoded, query or ""))))
     for name, value in fields:
         if name.lower() in ALIKE:
             found |= texts(value)
-        elif "sk-" in value:
-            found.update(ISSUED.findall(value))
-    for name, value in _pairs(query):
-        found.update([bare(value)] if name.lower() in ALIKE else ISSUED.findall(value))
+    found.update(bare(value) for name, value in _pairs(query) if name.lower() in ALIKE)
     return found - {""}
+
+
+def _issued(text: str) -> list[str]:
+    """Return what looks issued in the text, as it stands and without escapes."""
+    if "%" in text:
+        text = f"{text}\n{unquote(text)}"
+    return ISSUED.findall(text) if "sk-" in text else []
 
 
 def texts(value: str) -> set[str]:

@@ -4,40 +4,80 @@ Found by value, because any header may be the one that a client's library uses. 
 gateway's pass, and bodies are never searched.
 """
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from re import compile as compile_pattern
+from re import escape, search
 from urllib.parse import unquote, unquote_plus
 
 from app.carriers import bare, texts
 from app.fields import Fields
 
-# What stands between blanks, and between the marks of lists, cookies and parameters (RFC 9110 §5.6, RFC 6265 §4.2).
-WORDS = compile_pattern(r'[^\s,;="]+')
+# What may stand beside a key: blanks, and the marks of lists, cookies and parameters (RFC 9110 §5.6, RFC 6265 §4.2).
+BESIDE = r'\s,;="'
+# A shorter key of the file may stand in other words by accident; no key of the store is shorter.
+SHORTEST_LONG = 16
+MANY = 100
 # A key that we issued (43 characters behind `sk-`), and what else is written so: providers' keys.
 SECRET = compile_pattern(r"sk-[A-Za-z0-9_-]{32,}")
 STARS = "****"
 
 
 def without_keys(fields: Fields, keys: Set[str]) -> Fields:
-    """Return the fields that carry none of these keys: bare, after a scheme, in a Basic pair or a SigV4 credential."""
+    """Return the fields in which none of these keys stands: bare, within other text, or in a Basic pair.
+
+    A short key must be a word of its own.
+    """
     if not keys:
         return fields
-    return [field for field in fields if not _carries(field[1], keys)]
+    opened = [_opened(value) for _, value in fields]
+    present = _present("\n".join(opened), keys)
+    return [field for field, text in zip(fields, opened, strict=True) if not any(_stands(key, text) for key in present)]
 
 
-def _carries(value: str, keys: Set[str]) -> bool:
-    # Most fields are no credential of any kind: their words are looked at, and nothing is taken apart.
-    if value in keys or not keys.isdisjoint(WORDS.findall(value)):
-        return True
-    return value[:5].lower() in ("basic", "aws4-") and not keys.isdisjoint(texts(value))
+def _opened(value: str) -> str:
+    """Return the value, and on lines of their own what it hides."""
+    lines = [value]
+    if "%" in value:
+        lines.append(unquote(value))
+    if value[:5].lower() in ("basic", "aws4-"):
+        lines += texts(value)
+    return "\n".join(lines)
+
+
+def _present(text: str, keys: Set[str]) -> list[str]:
+    # A file may have many keys, and a request has few of them: first by how they begin, which costs a tenth.
+    if len(keys) > MANY:
+        starts = {text[at : at + SHORTEST_LONG] for at in range(len(text))}
+        return [key for key in keys if (len(key) < SHORTEST_LONG or key[:SHORTEST_LONG] in starts) and key in text]
+    return [key for key in keys if key in text]
+
+
+def _stands(key: str, text: str) -> bool:
+    if key not in text or len(key) >= SHORTEST_LONG:
+        return key in text
+    return search(f"(?<![^{BESIDE}]){escape(key)}(?![^{BESIDE}])", text) is not None
 
 
 def query_without_keys(query: str | None, keys: Set[str]) -> str | None:
-    """Return the raw query without the pairs whose value is one of these keys; the others keep every octet."""
-    if not query or not keys:
+    """Return the raw query without the pairs in which one of these keys stands; the others keep every octet.
+
+    A pair is what stands between two `&`, its name included. A short key must be its whole value.
+    """
+    if not query or not keys or not (present := _present(_read(query), keys)):
         return query
-    kept = [pair for pair in query.split("&") if bare(unquote_plus(pair.partition("=")[2])) not in keys]
-    return "&".join(kept) or None
+    return "&".join(pair for pair in query.split("&") if not _brings(pair, present)) or None
+
+
+def _brings(pair: str, keys: Sequence[str]) -> bool:
+    if bare(unquote_plus(pair.partition("=")[2])) in keys:
+        return True
+    text = _read(pair)
+    return any(len(key) >= SHORTEST_LONG and key in text for key in keys)
+
+
+def _read(text: str) -> str:
+    """Return the text as the upstreams may read it: they do not agree whether a plus is a blank."""
+    return "\n".join((text, unquote(text), unquote_plus(text)))
 
 
 def path_without_keys(path: str, keys: Set[str]) -> str:

@@ -107,12 +107,26 @@ ISSUED_KEY = "sk-" + "Aa0_-" * 8 + "xyz"
         pytest.param([("X-Odd", ISSUED_KEY)], None, id="any field"),
         pytest.param([("X-Odd", f"Bearer {ISSUED_KEY}")], None, id="behind a scheme"),
         pytest.param([("Cookie", f"a=1; k={ISSUED_KEY}; b=2")], None, id="a cookie"),
+        pytest.param([("X-Odd", basic(f"{ISSUED_KEY}:x"))], None, id="a Basic pair of any field"),
+        pytest.param([("Referer", f"http://x/?u=http%3A%2F%2Fy%3Fk%3D{ISSUED_KEY}")], None, id="a URL within a URL"),
         pytest.param([], f"a=1&odd={ISSUED_KEY}&b=2", id="any pair"),
+        pytest.param([], f"a=1&{ISSUED_KEY}&b=2", id="a name"),
+        pytest.param([], f"a=1;odd={ISSUED_KEY};b=2", id="behind a semicolon"),
+        pytest.param([], f"url=http%253A%252F%252Fx%253Fkey%253D{ISSUED_KEY}", id="a URL in a pair, escaped twice"),
         pytest.param([], f"odd={ISSUED_KEY.replace('-', '%2d')}", id="any pair, escaped"),
     ],
 )
 def test_what_looks_issued_is_found_everywhere(fields, query):
     assert elsewhere(fields, query) == {ISSUED_KEY}
+
+
+@pytest.mark.parametrize("value", ["Bearer Bearer {}", '"{}"', "key={}", "https://x/?key={}", "a={}; b", "{};a=1"])
+@pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "key"])
+def test_what_looks_issued_is_found_within_other_text_under_a_carriers_name_too(name, value):
+    value = value.format(ISSUED_KEY)
+
+    assert ISSUED_KEY in elsewhere([(name, value)], None)
+    assert ISSUED_KEY in elsewhere([], f"{name}={value}")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A key of the gateway's is found by its value wherever it travels; what is no key of ours is left alone."""
 
 from base64 import b64encode
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -66,7 +67,9 @@ def test_a_field_that_carries_none_travels(value):
         pytest.param("token=gk-2&x", "x", id="by any name"),
         pytest.param("key=sk%2Dmaster&x=1", "x=1", id="in another spelling"),
         pytest.param("key=sk-other", "key=sk-other", id="none of ours"),
-        pytest.param("sk-master", "sk-master", id="a name is no value"),
+        pytest.param("sk-master", "sk-master", id="a short one as a name"),
+        pytest.param("q=to-sk-master", "q=to-sk-master", id="a short one in a word"),
+        pytest.param("a=sk-master;b", "a=sk-master;b", id="a short one in a value"),
         pytest.param("", "", id="an empty query"),
         pytest.param(None, None, id="no query"),
         pytest.param("key=Bearer%20sk-master&x=1", "x=1", id="Bearer"),
@@ -74,6 +77,50 @@ def test_a_field_that_carries_none_travels(value):
 )
 def test_a_pair_that_carries_a_key_stays_here(query, kept):
     assert query_without_keys(query, KEYS) == kept
+
+
+# As `openssl rand -base64` makes them, and issued ones.
+LONG = ["gk/of+the/tests=", "sk-" + "Aa0_-" * 8 + "xyz"]
+
+
+@pytest.mark.parametrize("key", LONG)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("{}", "Bearer {}", "Bearer Bearer {}", '"{}"', "key={}", "u:{}", "x{}x", "http://{}@h/", "http://h/?k={}"),
+        *("a=1; k={}; b", "Digest username={}, a=b", SIGV4),
+    ],
+)
+def test_a_long_key_is_found_within_any_text(key, value):
+    left = without_keys([("X-A", "1"), ("X-ODD", value.format(key)), ("X-B", value.format("other"))], {key})
+
+    assert left == [("X-A", "1"), ("X-B", value.format("other"))]
+
+
+@pytest.mark.parametrize("key", LONG)
+@pytest.mark.parametrize("pair", ["{}:x", "x:{}", "a{}a"])
+def test_a_long_key_is_found_within_basic(key, pair):
+    assert without_keys([("X-ODD", basic(pair.format(key)))], {key}) == []
+
+
+@pytest.mark.parametrize("key", LONG)
+@pytest.mark.parametrize(
+    "pair",
+    ["{}", "{}=1", "x={}", "q=foo{}bar", "key={};a=1", "a=1;key={}", "url=http://x?key={}", "X-Credential={}/2026/eu"],
+)
+@pytest.mark.parametrize("write", [str, quote, quote_plus, lambda text: "".join(f"%{ord(c):02x}" for c in text)])
+def test_a_pair_in_which_a_long_key_stands_stays_here(key, pair, write):
+    query = f"a=%20&{pair.format(write(key))}&b=c+d&&"
+
+    assert query_without_keys(query, {key, "another-key-of-the-tests"}) == "a=%20&b=c+d&&"
+
+
+@pytest.mark.parametrize("key", [*LONG, "gk-short", "gk-of-the-tests.", "0123456789abcdefg"])
+def test_among_many_keys_each_is_found(key):
+    keys = {key, *(f"another-key-of-the-tests-{number}" for number in range(1000))}
+
+    assert without_keys([("X-ODD", f"Token {key}"), ("X-A", "1")], keys) == [("X-A", "1")]
+    assert query_without_keys(f"a=1&key={quote(key)}", keys) == "a=1"
 
 
 def test_without_keys_there_is_nothing_to_look_for():
