@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl
@@ -17,20 +18,28 @@ F = TypeVar("F", bound=Form)
 # LiteLLM's, second in the contract: taken and not enforced they would be a false promise.
 UNSERVED = ("tpm_limit", "max_budget", "budget_duration", "spend")
 
+# What Python reads at most (sys.int_info.default_max_str_digits).
+MOST_DIGITS = 4300
+TOO_LARGE = "has a number that is too large"
+HALF = "has half of a surrogate pair (RFC 8259 §8.2)"
+
 
 def json_form(model: type[F], body: bytes) -> F:
     """Return the form that a JSON body fills in; an empty body is an empty form. Raises InvalidRequest."""
     try:
         sent = json.loads(
-            body or b"{}", object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
+            body or b"{}", object_pairs_hook=Members, parse_constant=_constant, parse_float=_float, parse_int=_int
         )
-    except (ValueError, RecursionError) as fault:
-        told = str(fault) if isinstance(fault, Unclear) else "The body is no JSON (RFC 8259)."
-        raise InvalidRequest(told) from None
-    if not isinstance(sent, dict):
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is no JSON (RFC 8259).") from None
+    if not isinstance(sent, Members):
         raise InvalidRequest("The body must be a JSON object.")
-    if not _is_unicode(sent):
-        raise InvalidRequest("A text has half of a surrogate pair (RFC 8259 §8.2).")
+    for name, value in sent.pairs:
+        if not _is_unicode(name):
+            raise InvalidRequest(f"A name {HALF}.")
+        unclear = "comes twice" if sent.has_twice(name) else _unclear(value)
+        if unclear:
+            raise InvalidRequest(f"{_shown(name)} {unclear}.", param=_shown(name))
     return filled_in(model, sent)
 
 
@@ -71,10 +80,6 @@ def refuse(model: type[Form], detail: ErrorDetails) -> NoReturn:
     raise InvalidRequest(f"{field} {told}.", param=field)
 
 
-class Unclear(ValueError):
-    """JSON that readers understand differently; the message can be shown."""
-
-
 def _unknown(model: type[Form], field: str) -> str:
     if field in UNSERVED:
         return "is not served by this version yet; leave it out"
@@ -87,29 +92,60 @@ def _shown(name: str) -> str:
     return name if len(name) <= 64 else name[:63] + "…"
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # RFC 8259 §4: of a name that comes twice some take the first value and some the last.
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Unclear("A name comes twice in one JSON object.")
-    return found
+class Members(dict[str, Any]):
+    """A JSON object, as it was written too."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+    def has_twice(self, name: str) -> bool:
+        # RFC 8259 §4: of a name that comes twice some take the first value and some the last.
+        return len(self.pairs) > len(self) and [other for other, _ in self.pairs].count(name) > 1
 
 
-def _is_unicode(sent: object) -> bool:
-    """Tell whether all texts can be written as UTF-8, as the answer will be."""
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """What stands where a value was that readers understand differently."""
+
+    told: str
+
+
+def _unclear(value: object) -> str:
+    """Return what is unclear in the value, at any depth; "" if nothing is."""
+    left = [value]
+    while left:
+        match left.pop():
+            case Unclear(told):
+                return told
+            case str(text) if not _is_unicode(text):
+                return HALF
+            case Members() as members if len(members) < len(members.pairs):
+                return "has a name twice in one JSON object"
+            case dict(members):
+                left += [*members, *members.values()]
+            case list(values):
+                left += values
+    return ""
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether the text can be written as UTF-8, as the answer will be."""
     try:
-        json.dumps(sent, ensure_ascii=False).encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
 
 
-def _refuse_constant(_name: str) -> NoReturn:
-    raise Unclear("NaN and Infinity are not JSON (RFC 8259 §6).")
+def _constant(_name: str) -> Unclear:
+    return Unclear("has NaN or Infinity, which are not JSON (RFC 8259 §6)")
 
 
-def _finite(text: str) -> float:
+def _float(text: str) -> float | Unclear:
     number = float(text)
-    if not math.isfinite(number):
-        raise Unclear("A number is too large.")
-    return number
+    return number if math.isfinite(number) else Unclear(TOO_LARGE)
+
+
+def _int(text: str) -> int | Unclear:
+    return int(text) if len(text) <= MOST_DIGITS else Unclear(TOO_LARGE)
