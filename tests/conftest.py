@@ -117,6 +117,7 @@ def gateway_environ(proxy_trap: Upstream) -> dict[str, str]:
     trap = f"http://{proxy_trap.authority}"
     return {
         **canaries.OPERATOR,
+        **canaries.UNUSED,
         "HTTP_PROXY": trap, "http_proxy": trap, "HTTPS_PROXY": trap, "https_proxy": trap,
         "ALL_PROXY": trap, "all_proxy": trap, "NO_PROXY": "", "no_proxy": "",
         "SSL_CERT_FILE": str(CERTS / "authority.pem"),

@@ -12,6 +12,10 @@ OPERATOR = {
     "MASTER_KEY": "canary-master-key-6e02-4c55-a1d8",
 }
 
+# In every gateway's environment, named in no file; and what the callers of tests/faults send as keys and cookies.
+UNUSED = {f"UNUSED_{number}": f"canary-unused-{number:02}-{number * 7919:05}" for number in range(12)}
+CALLERS = tuple(f"canary-caller-{number:02}-{number * 6007:05}" for number in range(12))
+
 # base64("canary-public-e4a3:canary-secret-91b7"), the one Authorization that the Langfuse pair becomes.
 LANGFUSE_BASIC = "Y2FuYXJ5LXB1YmxpYy1lNGEzOmNhbmFyeS1zZWNyZXQtOTFiNw=="
 
@@ -30,7 +34,10 @@ GATEWAY_KEYS = {
     "EXPIRED_KEY": "canary-gateway-key-expired-e952",
 }
 
-ALL = (*OPERATOR.values(), LANGFUSE_BASIC, *GATEWAY_KEYS.values(), CLIENT_KEY, CLIENT_COOKIE, CLIENT_BODY, CLIENT_QUERY)
+ALL = (
+    *OPERATOR.values(), LANGFUSE_BASIC, *GATEWAY_KEYS.values(), CLIENT_KEY, CLIENT_COOKIE, CLIENT_BODY, CLIENT_QUERY,
+    *UNUSED.values(), *CALLERS,
+)  # fmt: skip
 
 
 def found(octets: bytes) -> list[str]:
