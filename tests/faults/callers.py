@@ -10,6 +10,7 @@ import h11
 
 from tests.faults import plans
 from tests.faults.plans import Plan, spread
+from tests.kit import canaries
 
 BLOCK = 1 << 16
 DEADLINE_S = 60.0
@@ -68,7 +69,9 @@ class Caller:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         else:
             self._judge.start_next_cycle()
-        fields = [("Host", "gateway.test"), ("X-Tag", plan.tag), *more]
+        secret = canaries.CALLERS[sum(plan.tag.encode()) % len(canaries.CALLERS)]
+        secrets = [("Authorization", f"Bearer {secret}"), ("Cookie", f"sid={secret}"), ("X-Api-Key", secret)]
+        fields = [("Host", "gateway.test"), ("X-Tag", plan.tag), *secrets, *more]
         if plan.method == "POST":
             fields.append(("Content-Length", str(plan.upload)))
         out = self._judge.send(h11.Request(method=plan.method, target=path + plan.target, headers=fields))

@@ -42,7 +42,7 @@ def faults_config(planned_listener: socket.socket, other_listener: socket.socket
 
 @pytest.fixture(scope="session")
 def faults_gateway(start_gateway: Launch, faults_config: str) -> Gateway:
-    return start_gateway(faults_config, LOG_LEVEL="WARNING")
+    return start_gateway(faults_config)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def generation(config: str, number: int) -> str:
 
 @pytest.fixture
 def own_gateway(start_gateway: Launch, faults_config: str) -> Gateway:
-    return start_gateway(generation(faults_config, 0), LOG_LEVEL="WARNING")
+    return start_gateway(generation(faults_config, 0))
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def new_ones_serve(gateway: Gateway, old: set[int]) -> bool:
 
 def test_readiness_turns_while_connections_are_still_taken(start_gateway: Launch, faults_config: str) -> None:
     """G20: a load balancer is told before anybody is refused."""
-    gateway = start_gateway(faults_config, LOG_LEVEL="INFO", DRAIN_SECONDS="600")
+    gateway = start_gateway(faults_config, DRAIN_SECONDS="600")
     idle = gateway.client()
     assert idle.ask("GET", "/health/readiness").status == 200
 

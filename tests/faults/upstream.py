@@ -33,6 +33,10 @@ class PlannedUpstream:
         self.begun: Counter[str] = Counter()
         self.connections = 0
         self.open = 0
+        self.busy = 0
+        """Requests that have begun and are not over."""
+        self.busy = 0
+        """Requests that have begun and are not answered to their end."""
         self.complaints: list[str] = []
         self.octets_of: Callable[[Plan], bytes] | None = None
         """Answers with these octets instead."""
@@ -76,30 +80,40 @@ class PlannedUpstream:
             writer.close()
 
     async def _converse(self, line: Line) -> None:
-        is_spoiled, before = False, ""
+        before: Plan | None = None
         while True:
             async with asyncio.timeout(self.idle_s):
                 target, generations = await line.head()
             plan = plans.read(target)
+            self.begun[plan.tag] += 1
             self.generations[generations[0]] += 1
             if len(set(generations)) > 1:
                 self.complaints.append(f"{plan.tag} has two generations of settings: {generations}")
-            self.begun[plan.tag] += 1
-            if is_spoiled:
-                self.complaints.append(f"{plan.tag} came on a connection that was spoiled by {before}")
+            if before is not None and self.spoils(before):
+                self.complaints.append(f"{plan.tag} came on a connection that was spoiled by {before.tag}")
                 return
-            await line.body()
-            self.whole[plan.tag] += 1
-            is_spoiled, before = self.spoils(plan), plan.tag
-            if self.octets_of is not None:
-                await line.send(self.octets_of(plan))
-                if is_spoiled:
-                    await line.end_soon()
-            elif not await ACTS.get(plan.kind, plain)(line, plan):
-                return
-            line.judge.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
-            line.judge.send(h11.EndOfMessage())
-            line.judge.start_next_cycle()
+            before = plan
+            self.busy += 1
+            try:
+                if not await self._answered(line, plan):
+                    return
+            finally:
+                self.busy -= 1
+
+    async def _answered(self, line: Line, plan: Plan) -> bool:
+        """Do what the plan says; tells whether another request may come."""
+        await line.body()
+        self.whole[plan.tag] += 1
+        if self.octets_of is not None:
+            await line.send(self.octets_of(plan))
+            if self.spoils(plan):
+                await line.end_soon()
+        elif not await ACTS.get(plan.kind, plain)(line, plan):
+            return False
+        line.judge.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
+        line.judge.send(h11.EndOfMessage())
+        line.judge.start_next_cycle()
+        return True
 
 
 class Line:

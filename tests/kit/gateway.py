@@ -36,6 +36,8 @@ class Gateway:
         folder.mkdir(parents=True, exist_ok=True)
         self.config_path = folder / "config.yaml"
         self.config_path.write_text(config, encoding="utf-8")
+        self.prefix: tuple[str, ...] = ()
+        """A command that runs the gateway's, such as `prlimit --nofile=256`."""
         self._clients: list[Client] = []
         self._environ = {
             **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TMPDIR")},
@@ -56,7 +58,7 @@ class Gateway:
         self._is_stopping = False
         with self._path("stdout").open("wb") as out, self._path("stderr").open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "wsgi:app"],
+                [*self.prefix, sys.executable, "-m", "gunicorn", "wsgi:app"],
                 cwd=ROOT, env=self._environ, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 

@@ -1,0 +1,204 @@
+"""The goals of RELIABILITY §4 at length, each with its figures: `make soak`, or python -m tests.faults.soak G4 G30.
+
+Bounded: some fifteen minutes on two idle cores; --scale 10 makes each ten times as long. Exits 1 when a promise
+was broken. Times are printed, not judged: they are the machine's as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults import differential, hostile, long, plans, scenarios
+from tests.faults.conftest import CONFIG
+from tests.faults.scenarios import Findings
+from tests.faults.upstream import PlannedUpstream
+from tests.kit.gateway import Gateway
+
+QUICK = """
+    - {{path: /quick, target: "http://127.0.0.1:{port}", timeouts: {{connect: 5, first_byte: 5, idle: 5}}}}
+"""
+
+
+@dataclass(slots=True)
+class Bench:
+    """A gateway and two upstreams for one goal."""
+
+    gateway: Gateway
+    upstream: PlannedUpstream
+    other: PlannedUpstream
+    config: str
+
+    @property
+    def port(self) -> int:
+        return self.gateway.port
+
+
+def sized(count: int, scale: float) -> int:
+    return max(1, int(count * scale))
+
+
+Goal = Callable[[Bench, float], Awaitable[Findings]]
+
+
+async def g2(b: Bench, scale: float) -> Findings:
+    await scenarios.departures(b.port, b.upstream, 100, 1)
+    before = long.open_files(b.gateway.worker_pids())
+    found = await scenarios.departures(b.port, b.upstream, sized(6_000, scale), 2)
+    await asyncio.sleep(6)
+    found.figures["descriptors more than before"] = long.open_files(b.gateway.worker_pids()) - before
+    return found
+
+
+async def g4(b: Bench, scale: float) -> Findings:
+    return await scenarios.answers(b.port, b.upstream, sized(10_000, scale), 4, plans.CUT, most=70_000)
+
+
+async def g5(b: Bench, scale: float) -> Findings:
+    return await scenarios.cut_uploads(b.port, b.upstream, sized(2_000, scale), 5)
+
+
+async def g6(b: Bench, scale: float) -> Findings:
+    count = sized(60_000, scale)
+    return await scenarios.answers(b.port, b.upstream, count, 6, plans.WHOLE, callers=256, uploads=20_000)
+
+
+async def g18(b: Bench, _scale: float) -> Findings:
+    texts = (generation(b.config, number) for number in itertools.count(1))
+    return await long.reloads(b.gateway, b.port, b.upstream, texts, 20)
+
+
+async def g20(b: Bench, _scale: float) -> Findings:
+    return await long.stop_with_streams(b.gateway, b.port, b.upstream, 500)
+
+
+async def g22(b: Bench, scale: float) -> Findings:
+    return await long.kills(b.gateway, b.port, sized(20, scale))
+
+
+async def g25(b: Bench, _scale: float) -> Findings:
+    return await long.slow_clients(b.port, 1_000, 60.0)
+
+
+async def g26(b: Bench, _scale: float) -> Findings:
+    return await long.dead_upstream(b.port, b.upstream, 1_000)
+
+
+async def g27(b: Bench, _scale: float) -> Findings:
+    return await long.few_files(b.gateway, b.port, b.upstream)
+
+
+async def g28(b: Bench, scale: float) -> Findings:
+    return await long.wear(b.gateway, b.port, b.upstream, 20, sized(3_000, scale))
+
+
+async def g29(b: Bench, scale: float) -> Findings:
+    kinds = (*plans.WHOLE * 9, *plans.CUT, *plans.DEAD)
+    return await scenarios.answers(b.port, b.upstream, sized(30_000, scale), 29, kinds, callers=64)
+
+
+async def g30(b: Bench, scale: float) -> Findings:
+    return await scenarios.stale(b.port, b.upstream, sized(13_400, scale), 30, idle_s=1.0, callers=134)
+
+
+async def g33(b: Bench, scale: float) -> Findings:
+    workers = b.gateway.worker_pids()
+    found = await hostile.mutated_answers(b.port, b.upstream, sized(100_000, scale), 33)
+    found.complaints += [] if b.gateway.worker_pids() == workers else ["a worker died"]
+    return found
+
+
+async def g32(_b: Bench, scale: float) -> Findings:
+    if why := differential.missing():
+        return Findings([], {f"skipped: {why}": 0})
+    compared = await asyncio.to_thread(differential.compare, sized(20_000, scale), 32)
+    figures = {"mutated requests": sum(compared.verdicts.values()), "ours alone, excused": compared.excused.total()}
+    return Findings([repr(octets) for octets in compared.ours_alone], {**figures, **compared.verdicts})
+
+
+GOALS: dict[str, tuple[Goal, dict[str, str]]] = {
+    "G2": (g2, {}), "G4": (g4, {}), "G5": (g5, {}), "G6": (g6, {}), "G18": (g18, {}),
+    "G20": (g20, {"DRAIN_SECONDS": "2", "GUNICORN_CMD_ARGS": "--graceful-timeout 4"}), "G22": (g22, {}),
+    "G25": (g25, {"WEB_CONCURRENCY": "1"}), "G26": (g26, {"WEB_CONCURRENCY": "1"}),
+    "G27": (g27, {"WEB_CONCURRENCY": "1", "FILES": "256"}), "G28": (g28, {}), "G29": (g29, {}), "G30": (g30, {}),
+    "G32": (g32, {}), "G33": (g33, {}),
+}  # fmt: skip
+
+
+def generation(config: str, number: int) -> str:
+    """Return the config with a number in it twice."""
+    header = f'headers: {{X-Generation: "{number}", X-Generation-Again: "{number}"}}, forward_headers'
+    return config.replace("forward_headers", header)
+
+
+@contextlib.contextmanager
+def started(config: str, environ: dict[str, str]) -> Iterator[Gateway]:
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    environ = {"LOG_LEVEL": "WARNING", **environ}
+    gateway = Gateway(folder, generation(config, 0), environ)
+    if files := environ.pop("FILES", None):
+        gateway.prefix = ("prlimit", f"--nofile={files}:{files}")
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        if gateway.process.poll() is None:
+            gateway.stop()
+        gateway.close_clients()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measured(name: str, scale: float) -> Findings:
+    goal, environ = GOALS[name]
+    with contextlib.ExitStack() as stack:
+        ends = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4096)) for _ in range(2)]
+        port, other = (end.getsockname()[1] for end in ends)
+        config = CONFIG.format(port=port, other=other) + QUICK.format(port=port)
+        gateway = stack.enter_context(started(config, environ))
+
+        async def happen() -> Findings:
+            async with PlannedUpstream(ends[0]) as upstream, PlannedUpstream(ends[1]) as beside:
+                return await goal(Bench(gateway, upstream, beside, config), scale)
+
+        found = asyncio.run(happen())
+        words = gateway.words()
+    if b"Traceback" in words:
+        found.complaints.append("a traceback in the log")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("goals", nargs="*", help=f"of {' '.join(GOALS)}; all if left out")
+    parser.add_argument("--scale", type=float, default=1.0)
+    wanted = parser.parse_args()
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    broken = 0
+    for name in wanted.goals or GOALS:
+        began_s = time.monotonic()
+        found = measured(name, wanted.scale)
+        broken += bool(found.complaints)
+        told = ", ".join(f"{what} {round(value, 2):g}" for what, value in found.figures.items())
+        print(
+            f"{name:4} {'BROKEN' if found.complaints else 'holds '} {told} ({time.monotonic() - began_s:.0f} s)",
+            flush=True,
+        )
+        for complaint in found.complaints[:10]:
+            print(f"       {complaint[:400]}", flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
