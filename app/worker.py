@@ -32,9 +32,10 @@ logger = logging.getLogger("tollhouse")
 CUT_BEFORE_KILL_S = 1.5
 # For a client that does not read its answer, where no route says otherwise; as nginx's send_timeout.
 CLIENT_IDLE_S = 60.0
-# A worker that is stopping keeps a client for so long after its last answer: its next request may be on the way,
-# and would be lost. One that has connected and not asked yet is waited for.
-QUIET_S = 3.0
+# A worker that is replaced keeps a client for so long after its last answer: its next request may be on the way, and
+# would be lost. One that has connected and not asked yet is waited for. When all end, the drain has gone before.
+QUIET_S = 10.0
+QUIET_WHEN_ALL_END_S = 3.0
 # What a worker opens for itself: stores, metrics, log, event loop.
 OWN_FILES = 64
 # How long, and how many at a time, clients are told that there is no room for them.
@@ -178,9 +179,9 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         """Runs each second; a worker that is stopping lets go of clients that have nothing in flight."""
         super().notify()
         if not self.alive:
-            quiet_s = time.monotonic() - QUIET_S
+            quiet_since_s = time.monotonic() - (QUIET_WHEN_ALL_END_S if self.stopping else QUIET_S)
             for greenlet, incoming in list(self.idle.items()):
-                if incoming.idle_since_s < quiet_s and is_silent(incoming.client):
+                if incoming.idle_since_s < quiet_since_s and is_silent(incoming.client):
                     greenlet.kill(block=False)
 
 
