@@ -57,11 +57,24 @@ async def answers(
 ) -> Findings:
     """G4, G6, G29: each client gets its own answer, whole, or sees that it did not; nothing is asked for twice."""
     todo = plans.drawn(count, seed, kinds, **sizes)
-    complaints = await side_by_side(port, todo, callers, as_planned)
+    lost: list[str] = []
+
+    def judge(verdict: Verdict) -> str | None:
+        wrong = as_planned(verdict)
+        if wrong is not None and verdict.status == 502 and not upstream.whole[verdict.plan.tag]:
+            # It met the closing of a kept connection, was not processed, and its client knows (CF-08).
+            lost.append(wrong)
+            return None
+        return wrong
+
+    complaints = await side_by_side(port, todo, callers, judge)
+    if len(lost) > max(3, count / 1_000):
+        complaints.append(f"{len(lost)} met the closing of a kept connection")
     twice = [tag for tag, times in upstream.begun.items() if times > 1]
     complaints += upstream.complaints + [f"{tag} reached the upstream twice" for tag in twice]
     drawn = Counter(plan.kind for plan in todo)
-    figures = {"requests": count, "foreign or wrong": len(complaints), "upstream connections": upstream.connections}
+    figures = {"requests": count, "foreign or wrong": len(complaints), "told 502 at a closing connection": len(lost)}
+    figures["upstream connections"] = upstream.connections
     return Findings(complaints, {**figures, **{f"of them {kind}": number for kind, number in drawn.items()}})
 
 
