@@ -123,12 +123,26 @@ def test_an_answer_tells_where_the_key_stands_when_it_begins(limits, clock):
     assert answer(limits, key)["RateLimit"] == '"key-rpm";r=60;t=0'
 
 
-@pytest.mark.parametrize(("reset_s", "told"), [(0.0, 0), (0.001, 1), (30.0, 30), (30.0000001, 31), (60.0, 60)])
+@pytest.mark.parametrize(
+    ("reset_s", "told"), [(0.0, 0), (0.001, 1), (30.0, 30), (30.0000001, 31), (60.0, 60), (60.000000001, 60)]
+)
 def test_seconds_are_told_whole_and_never_too_few(reset_s, told):
     fields = dict(limit_fields(Standing(True, 7, 3, reset_s)))
 
     assert fields["RateLimit"] == f'"key-rpm";r=3;t={told}'
     assert fields["x-ratelimit-reset-requests"] == f"{told}s"
+
+
+def test_nobody_is_told_to_wait_longer_than_the_window(limits):
+    key, first, second = a_key(rpm_limit=1), sent(a_key(rpm_limit=1)), sent(a_key(rpm_limit=1))
+
+    limits.admit(first, ROUTE)
+    with pytest.raises(RateLimited) as refusal:
+        limits.admit(second, ROUTE)
+
+    for told in (dict(first.answer_fields), dict(second.answer_fields), answer(limits, key)):
+        assert (told["RateLimit"], told["x-ratelimit-reset-requests"]) == ('"key-rpm";r=0;t=60', "60s")
+    assert refusal.value.fields() == [("Retry-After", "60")]
 
 
 def test_so_many_may_be_under_way_until_one_is_over(limits):
