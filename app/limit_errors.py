@@ -1,6 +1,7 @@
 """What goes wrong when requests are counted; a branch of the tree in `app.errors`.
 
 Refusal
+├── RequestsForbidden   403 requests_forbidden
 ├── RateLimited         429 rate_limit_exceeded
 ├── TooManyParallel     429 too_many_parallel_requests
 └── LimiterUnavailable  503 limiter_unavailable
@@ -22,6 +23,12 @@ class CountRefusal(Refusal):
 
     def fields(self) -> Fields:
         return [("Retry-After", str(self.retry_after_s))]
+
+
+class RequestsForbidden(Refusal):
+    """The key may send no requests at all; 429 would have its client wait and try again for nothing."""
+
+    status, code, type = 403, "requests_forbidden", "permission_error"
 
 
 class RateLimited(CountRefusal):

@@ -12,7 +12,7 @@ from flask_limiter import Limiter
 
 from app.exchange import EXCHANGE, Exchange
 from app.fields import Fields
-from app.limit_errors import LimiterUnavailable, RateLimited, TooManyParallel
+from app.limit_errors import LimiterUnavailable, RateLimited, RequestsForbidden, TooManyParallel
 from app.principal import Principal
 from app.settings.gateway import Route
 from app.stores import limits_storage
@@ -21,6 +21,8 @@ from app.stores.windows import WINDOW_S, Standing
 
 # A standing tells whole seconds; to ask for it again costs as much as a third of counting.
 TRUE_FOR_S = 0.1
+# Of a limit of 0: nothing has to be counted for it.
+NONE_AT_ALL = Standing(is_admitted=False, limit=0, remaining=0, reset_s=0.0)
 
 
 class RateLimit:
@@ -34,11 +36,14 @@ class RateLimit:
     def admit(self, exchange: Exchange, _route: Route) -> None:
         """Count the exchange for its key, over all routes.
 
-        Raises RateLimited or TooManyParallel (429), LimiterUnavailable (503).
+        Raises RequestsForbidden (403), RateLimited or TooManyParallel (429), LimiterUnavailable (503).
         """
         principal = exchange.principal
         if principal is None:
             return
+        if principal.rpm_limit == 0:
+            exchange.answer_fields = limit_fields(NONE_AT_ALL)
+            raise RequestsForbidden("This key may send no requests: its rpm_limit is 0.")
         # The request refused for its neighbours under way is not to count among the last 60 s.
         if principal.max_parallel_requests is not None:
             self._begin(exchange, principal, principal.max_parallel_requests)
@@ -54,8 +59,8 @@ class RateLimit:
     def announce(self, exchange: Exchange, _names: AbstractSet[str]) -> None:
         """Add to an answer that begins where its key stands now; hours may have gone by since it was admitted."""
         principal = exchange.principal
-        if principal is None or principal.rpm_limit is None:
-            return
+        if principal is None or not principal.rpm_limit:
+            return  # What is told of a limit of 0 is true for ever.
         if exchange.answer_fields and self._now() - exchange.started_s < TRUE_FOR_S:
             return  # What was told at its admission is true still.
         with suppress(LimiterUnavailable):
@@ -89,13 +94,20 @@ def limit_fields(standing: Standing) -> Fields:
     """Return the header fields that tell a standing.
 
     `RateLimit` and its policy are those of draft-ietf-httpapi-ratelimit-headers (08 and later), the others OpenAI's.
+    A limit of 0 has no moment at which it would let anything pass.
     """
-    reset_s = _whole(standing.reset_s)
-    return [
-        ("RateLimit-Policy", f'"key-rpm";q={standing.limit};w={WINDOW_S}'),
-        ("RateLimit", f'"key-rpm";r={standing.remaining};t={reset_s}'),
+    policy = ("RateLimit-Policy", f'"key-rpm";q={standing.limit};w={WINDOW_S}')
+    counts = [
         ("x-ratelimit-limit-requests", str(standing.limit)),
         ("x-ratelimit-remaining-requests", str(standing.remaining)),
+    ]
+    if not standing.limit:
+        return [policy, ("RateLimit", '"key-rpm";r=0'), *counts]
+    reset_s = _whole(standing.reset_s)
+    return [
+        policy,
+        ("RateLimit", f'"key-rpm";r={standing.remaining};t={reset_s}'),
+        *counts,
         ("x-ratelimit-reset-requests", f"{reset_s}s"),
     ]
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from app import ratelimit
-from app.limit_errors import LimiterUnavailable, RateLimited, TooManyParallel
+from app.limit_errors import LimiterUnavailable, RateLimited, RequestsForbidden, TooManyParallel
 from app.principal import Principal
 from app.ratelimit import RateLimit, limit_fields
 from app.stores.counters import Counters
@@ -62,7 +62,7 @@ def answer(limits, key):
     return dict(exchange.answer_fields)
 
 
-@pytest.mark.parametrize("limit", [0, 1, 7, 60])
+@pytest.mark.parametrize("limit", [1, 7, 60])
 def test_exactly_n_of_a_burst_pass(limits, limit):
     assert passed(limits, a_key(rpm_limit=limit), 100) == limit
 
@@ -145,6 +145,24 @@ def test_nobody_is_told_to_wait_longer_than_the_window(limits):
     assert refusal.value.fields() == [("Retry-After", "60")]
 
 
+def test_a_limit_of_0_is_a_403_that_asks_nobody_to_come_again(limits, counters):
+    """AK-16. No store is asked, so that one that is away makes no difference."""
+    counters.windows.acquire = counters.windows.peek = None
+    exchange = sent(a_key(rpm_limit=0, max_parallel_requests=1))
+
+    with pytest.raises(RequestsForbidden, match="its rpm_limit is 0") as refusal:
+        limits.admit(exchange, ROUTE)
+    limits.announce(exchange, set())
+
+    assert (refusal.value.status, refusal.value.fields(), exchange.endings) == (403, [], [])
+    assert exchange.answer_fields == [
+        ("RateLimit-Policy", '"key-rpm";q=0;w=60'),
+        ("RateLimit", '"key-rpm";r=0'),
+        ("x-ratelimit-limit-requests", "0"),
+        ("x-ratelimit-remaining-requests", "0"),
+    ]
+
+
 def test_so_many_may_be_under_way_until_one_is_over(limits):
     key = a_key(max_parallel_requests=2)
     first, second, third = (sent(key) for _ in range(3))
@@ -173,7 +191,8 @@ def test_what_is_refused_for_those_under_way_does_not_count_in_the_minute(limits
 
 
 def test_what_is_refused_for_the_minute_leaves_its_place_when_it_ends(limits):
-    key = a_key(max_parallel_requests=1, rpm_limit=0)
+    key = a_key(max_parallel_requests=1, rpm_limit=1)
+    limits.admit(sent(a_key(rpm_limit=1)), ROUTE)
 
     for _ in range(3):
         exchange = sent(key)

@@ -103,7 +103,7 @@ class KeyFields(Form):
     duration: Duration | None = Field(default=None, description="How long it lives from now: 30s, 15m, 12h, 30d, 4w.")
     expires: Moment | None = Field(default=None, description="When it ends, instead of `duration`: ISO 8601.")
     rpm_limit: Annotated[int, Field(ge=0, le=MOST)] | None = Field(
-        default=None, description="Requests in any 60 s, over all routes; 0 refuses every request."
+        default=None, description="Requests in any 60 s, over all routes; 0 refuses every request (403)."
     )
     max_parallel_requests: Annotated[int, Field(ge=1, le=MOST)] | None = Field(
         default=None, description="Requests at one time."

@@ -200,7 +200,7 @@ def test_new_limit_is_in_force_while_the_store_is_away(
     house.done("update", key=key, rpm_limit=0)
     stopped_postgres.stop()
 
-    assert [status for status, _ in answers(everyone(gateway), key)] == [429] * WORKERS
+    assert [status for status, _ in answers(everyone(gateway), key)] == [403] * WORKERS
 
 
 def test_every_worker_tells_of_the_outage_and_the_log_does_once(

@@ -49,7 +49,7 @@ def test_a_call_arrives_with_the_credential_and_without_the_key(
         pytest.param(None, UNKNOWN, 401, id="AU-02 unknown"),
         pytest.param({"blocked": True}, "", 401, id="AU-02 blocked"),
         pytest.param({"allowed_passthrough_routes": ["/elsewhere"]}, "", 403, id="not for this route"),
-        pytest.param({"rpm_limit": 0}, "", 429, id="RL-04 over its limit"),
+        pytest.param({"rpm_limit": 0}, "", 403, id="AK-16 no requests at all"),
     ],
 )
 def test_a_refusal_is_the_error_that_the_sdks_users_know(
@@ -64,3 +64,18 @@ def test_a_refusal_is_the_error_that_the_sdks_users_know(
     assert provider.status_of(raised.value) == status
     assert key not in str(raised.value)
     assert upstream.octets == 0
+
+
+def test_a_key_over_its_limit_is_the_error_that_the_sdks_users_know(
+    house: House, upstream: Upstream, provider: Provider
+) -> None:
+    """RL-04."""
+    key = house.new_key(rpm_limit=1)
+    assert provider.call(url(house), key) == provider.read
+
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - each SDK has its own, told by name below
+        provider.call(url(house), key)
+
+    assert type(raised.value).__name__ == provider.errors[429]
+    assert provider.status_of(raised.value) == 429
+    assert len(upstream.requests) == 1
