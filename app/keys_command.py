@@ -29,7 +29,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     """Give the parser of `keys` its subcommands."""
     commands = parser.add_subparsers(dest="keys_command", required=True)
     creating = commands.add_parser("create", help="issue a key; the key alone goes to stdout, this once")
-    creating.add_argument("--alias", dest="key_alias", metavar="NAME", help="its name in logs and metrics")
+    creating.add_argument(
+        "--alias", "--key-alias", dest="key_alias", metavar="NAME", help="its name in logs and metrics"
+    )
     creating.add_argument("--duration", metavar="30d", help="how long it lives: 30s, 15m, 12h, 30d, 4w")
     creating.add_argument("--expires", metavar="MOMENT", help="when it ends: 2030-01-31T00:00:00Z")
     creating.add_argument("--rpm-limit", type=int, metavar="N", help="requests in any 60 s")

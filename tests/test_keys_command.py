@@ -72,6 +72,12 @@ def test_a_key_is_created_and_goes_alone_to_stdout(keys, stored, known):
     assert known(secret) == key.principal()
 
 
+def test_an_alias_may_be_given_as_the_api_calls_it(keys, stored):
+    secret = keys("create", "--key-alias", "team-a")[1].strip()
+
+    assert stored(secret).key_alias == "team-a"
+
+
 def test_the_list_tells_keys_and_no_secrets(keys):
     secret = keys("create", "--alias", "team-a", "--expires", "2030-01-31T00:00:00Z")[1].strip()
     keys("create", "--max-parallel-requests", "7")
