@@ -14,7 +14,7 @@ class Principal:
     """SHA-256 of the whole key in hex; what is stored and looked up."""
     key_alias: str | None = None
     rpm_limit: int | None = None
-    """Requests in any 60 s; None sets no limit, 0 refuses every request."""
+    """Requests in any 60 s; None sets no limit, 0 refuses every request (403)."""
     max_parallel_requests: int | None = None
     allowed_passthrough_routes: tuple[str, ...] = ()
     """Paths of routes, each with what lies below it; empty for every route."""
@@ -38,4 +38,9 @@ def master(secret: str) -> Principal:
 def may_use(principal: Principal, route_path: str) -> bool:
     """Tell whether the key may use the route with this path."""
     allowed = principal.allowed_passthrough_routes
-    return not allowed or any(route_path == path or route_path.startswith(path.rstrip("/") + "/") for path in allowed)
+    return not allowed or any(covers(path, route_path) for path in allowed)
+
+
+def covers(allowed: str, route_path: str) -> bool:
+    """Tell whether an entry of `allowed_passthrough_routes` opens the route with this path."""
+    return route_path == allowed or route_path.startswith(allowed.rstrip("/") + "/")

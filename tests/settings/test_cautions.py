@@ -29,6 +29,25 @@ def test_a_strong_master_key_or_none_brings_no_warning(loaded, fields):
     assert about("master_key", loaded(f"general_settings: {{{fields}}}\n")) == []
 
 
+def test_a_weak_key_of_the_file_works_with_a_warning_that_does_not_tell_it(loaded):
+    gateway = loaded(f"{one_route()}keys: [{{key: {STRONG}}}, {{key: sesame}}]\n")
+
+    assert [key.secret.get_secret_value() for key in gateway.keys] == [STRONG, "sesame"]
+    (warning,) = about("keys", gateway)
+    assert warning == "keys[1].key is short or well known; make a long random one: openssl rand -hex 32"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "told"),
+    [("['/a']", []), ("['/']", []), ("[]", []), ("['/a', /ab, /a/b, /nosuch/]", ["/ab, /a/b, /nosuch/"])],
+)
+def test_a_key_for_routes_that_the_file_does_not_have_brings_a_warning(loaded, allowed, told):
+    gateway = loaded(f"{one_route()}keys: [{{key: {STRONG}, allowed_passthrough_routes: {allowed}}}]\n")
+
+    place = "keys[0].allowed_passthrough_routes: no route stands at or below "
+    assert about("keys", gateway) == [place + paths for paths in told]
+
+
 def test_open_routes_are_listed_in_one_warning(loaded):
     text = one_route("auth: false") + "    - {path: /c, target: 'https://up.example'}\n"
 
