@@ -180,6 +180,10 @@ def _silence(litellm: Any) -> None:
     litellm.disable_streaming_logging = True
     pool = importlib.import_module("litellm.litellm_core_utils.thread_pool_executor")
     pool.executor.submit = _submit_nothing
+    services = importlib.import_module("litellm._service_logger")
+    # It runs an event loop of asyncio's in the caller's greenlet, at every call to a model. While one greenlet waits
+    # in its loop, the others find that loop running and leave their tasks, with their contexts, to it.
+    services.ServiceLogging._dispatch_from_sync = staticmethod(_dispatch_nothing)
     for name in LOGGERS:
         # Its handlers write past the gateway's own log, and what they write may hold what a client said.
         logger = logging.getLogger(name)
@@ -193,6 +197,10 @@ def _restore(config: Any) -> None:
     for name in ("translate_anthropic_to_openai", "translate_openai_response_to_anthropic"):
         if not hasattr(config, name):
             setattr(config, name, staticmethod(getattr(page, name)))
+
+
+def _dispatch_nothing(_hook: Callable[[], Any]) -> None:
+    """Tell no service of litellm's how long a call took: there is none."""
 
 
 def _submit_nothing(*_task: Any, **_more: Any) -> "Future[Any]":
