@@ -125,7 +125,7 @@ def test_running_workers_are_told_what_was_done(keys, stored, known, by):
         (["create", "--rpm-limit", "-1"], "rpm_limit must be greater than or equal to 0."),
         (["create", "--route", "v1"], "allowed_passthrough_routes is no path of a route; begin it with a slash."),
         (["block", "nobody"], "The store has no such key."),
-        (["delete", "nobody"], "Not all of keys exist; nothing was deleted."),
+        (["delete", "nobody"], "Not all of keys exist in the store; nothing was deleted."),
     ],
 )
 def test_what_was_not_done_is_told_and_is_status_1(keys, arguments, told):

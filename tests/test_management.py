@@ -241,6 +241,29 @@ def test_a_key_that_the_store_does_not_have_is_not_found(house, page):
         assert error_of(house.post(f"/key/{page}", {"key": key})) == (404, "key_not_found", "key")
 
 
+@pytest.mark.parametrize("key", ["sk-master", "sk-key-of-the-file"])
+def test_a_key_of_the_file_is_told_to_stand_there(house, key):
+    told = "stands in the settings file: change it there and send SIGHUP"
+
+    answers = [house.post("/key/block", {"key": key}), house.get(f"/key/info?key={key}")]
+    deleted = house.post("/key/delete", {"keys": [key]})
+
+    for answer in answers:
+        assert error_of(answer) == (404, "key_not_found", "key")
+        assert answer.json["error"]["message"] == f"The store has no such key; it {told}."
+    assert error_of(deleted) == (404, "key_not_found", "keys")
+    assert deleted.json["error"]["message"] == f"Not all of keys exist in the store; one {told}; nothing was deleted."
+    assert house.ring.resolve(key)
+
+
+@pytest.mark.parametrize(("alias", "is_told"), [("from-the-file", True), ("master", True), ("nobodys", False)])
+def test_an_alias_of_the_file_is_told_to_stand_there(house, alias, is_told):
+    answer = house.post("/key/delete", {"key_aliases": [alias]})
+
+    assert error_of(answer) == (404, "key_not_found", "key_aliases")
+    assert ("settings file" in answer.json["error"]["message"]) is is_told
+
+
 def test_info_tells_a_key_without_its_secret(house):
     issued = house.generate(key_alias="team-a", metadata={"a": 1})
 

@@ -22,6 +22,8 @@ from app.principal import digest_of
 from app.stores.keys import DIGEST, KEY_ID, KeyStore, Taken
 from app.stores.schema import StoredKey, stored_key
 
+# Said of such keys to the master key, which may know them; the store cannot change them.
+IN_FILE = "stands in the settings file: change it there and send SIGHUP"
 COMPLAINTS = {"key_alias": "belongs to another key", "key": "exists already", "new_key": "exists already"}
 
 
@@ -99,7 +101,9 @@ class Issuer:
         key_ids = self._store.delete(references, aliases)
         if None in key_ids.values():
             field = "keys" if references else "key_aliases"
-            raise KeyNotFound(f"Not all of {field} exist; nothing was deleted.", param=field)
+            own = [*filter(self._is_own, references), *(alias for alias in aliases if alias in self._own_aliases)]
+            told = f"one {IN_FILE}; nothing was deleted." if own else "nothing was deleted."
+            raise KeyNotFound(f"Not all of {field} exist in the store; {told}", param=field)
         public = [name if _is_public(name) else str(key_ids[name]) for name in references]
         return DeletedKeys(deleted_keys=public + aliases)
 
@@ -107,7 +111,7 @@ class Issuer:
         """Return one key."""
         stored = self._store.read(form.key.get_secret_value())
         if stored is None:
-            raise _not_found()
+            raise self._not_found(form.key)
         return KeyInfo(key=stored.key_id, info=KeyRow.of(stored))
 
     def list(self, form: ListQuery) -> KeyList:
@@ -141,8 +145,12 @@ class Issuer:
         except Taken as taken:
             raise _refusal("key_alias" if taken.field == "key_alias" else field) from None
         if stored is None:
-            raise _not_found()
+            raise self._not_found(key)
         return stored
+
+    def _not_found(self, key: SecretStr) -> KeyNotFound:
+        more = f"; it {IN_FILE}" if self._is_own(key.get_secret_value()) else ""
+        return KeyNotFound(f"The store has no such key{more}.", param="key")
 
 
 def _traces(secret: str) -> dict[str, str]:
@@ -157,7 +165,3 @@ def _is_public(reference: str) -> bool:
 
 def _refusal(field: str) -> InvalidRequest:
     return InvalidRequest(f"{field} {COMPLAINTS[field]}.", param=field)
-
-
-def _not_found() -> KeyNotFound:
-    return KeyNotFound("The store has no such key.", param="key")
