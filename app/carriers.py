@@ -31,7 +31,7 @@ STORABLE = compile_pattern(r"[A-Za-z0-9\-._~]{16,256}")
 # A key that the store issued, unless somebody chose it: `sk-` and 32 octets in base64url. Within a URL that is
 # itself in a query, what stands before it may be escaped (`%3D`), once or several times.
 # The pattern begins with what is rare, so that texts are passed over fast.
-ISSUED = compile_pattern(r"sk-(?:(?<![\w-]sk-)|(?<=%[0-9A-Fa-f]{2}sk-))[A-Za-z0-9_-]{43}(?![\w-])")
+ISSUED = compile_pattern(r"sk-(?:(?<![A-Za-z0-9_-]sk-)|(?<=%[0-9A-Fa-f]{2}sk-))[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 
 
 def carried(fields: Fields, query: str | None, key_header: str | None = None, *, is_basic: bool = False) -> list[str]:

@@ -12,9 +12,10 @@ from urllib.parse import unquote, unquote_plus
 from app.carriers import bare, texts
 from app.fields import Fields
 
-# What may stand beside a key: blanks, and the marks of lists, cookies and parameters (RFC 9110 §5.6, RFC 6265 §4.2).
-BESIDE = r'\s,;="'
-# A shorter key of the file may stand in other words by accident; no key of the store is shorter.
+# A key with one of these beside it is part of something else. A short key of the file may stand within other text by
+# accident, and is a word of its own between blanks and the marks of lists, cookies and parameters (RFC 9110 §5.6,
+# RFC 6265 §4.2). No key of the store is short.
+BESIDE_LONG, BESIDE_SHORT = "[A-Za-z0-9_-]", r'[^\s,;="]'
 SHORTEST_LONG = 16
 MANY = 100
 # A key that we issued (43 characters behind `sk-`), and what else is written so: providers' keys.
@@ -23,10 +24,7 @@ STARS = "****"
 
 
 def without_keys(fields: Fields, keys: Set[str]) -> Fields:
-    """Return the fields in which none of these keys stands: bare, within other text, or in a Basic pair.
-
-    A short key must be a word of its own.
-    """
+    """Return the fields in which none of these keys stands: bare, beside other words, in a URL or a Basic pair."""
     if not keys:
         return fields
     opened = [_opened(value) for _, value in fields]
@@ -53,15 +51,19 @@ def _present(text: str, keys: Set[str]) -> list[str]:
 
 
 def _stands(key: str, text: str) -> bool:
-    if key not in text or len(key) >= SHORTEST_LONG:
-        return key in text
-    return search(f"(?<![^{BESIDE}]){escape(key)}(?![^{BESIDE}])", text) is not None
+    if key not in text:
+        return False
+    beside = BESIDE_LONG if len(key) >= SHORTEST_LONG else BESIDE_SHORT
+    # What stands before it may be escaped: the mark and two digits are one character.
+    before = f"(?:(?<!{beside})|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
+    return search(f"{before}{escape(key)}(?!{beside})", text) is not None
 
 
 def query_without_keys(query: str | None, keys: Set[str]) -> str | None:
     """Return the raw query without the pairs in which one of these keys stands; the others keep every octet.
 
-    A pair is what stands between two `&`, its name included. A short key must be its whole value.
+    A pair is what stands between two `&`, its name included. A short key must be its whole value, a long one may have
+    anything beside it: a URL is kept in more logs than a field.
     """
     if not query or not keys or not (present := _present(_read(query), keys)):
         return query

@@ -109,6 +109,7 @@ ISSUED_KEY = "sk-" + "Aa0_-" * 8 + "xyz"
         pytest.param([("Cookie", f"a=1; k={ISSUED_KEY}; b=2")], None, id="a cookie"),
         pytest.param([("X-Odd", basic(f"{ISSUED_KEY}:x"))], None, id="a Basic pair of any field"),
         pytest.param([("Referer", f"http://x/?u=http%3A%2F%2Fy%3Fk%3D{ISSUED_KEY}")], None, id="a URL within a URL"),
+        pytest.param([("X-Odd", f"â\x80\x9c{ISSUED_KEY}â\x80\x9d")], None, id="quoted by a text editor"),
         pytest.param([], f"a=1&odd={ISSUED_KEY}&b=2", id="any pair"),
         pytest.param([], f"a=1&{ISSUED_KEY}&b=2", id="a name"),
         pytest.param([], f"a=1;odd={ISSUED_KEY};b=2", id="behind a semicolon"),

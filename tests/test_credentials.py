@@ -87,20 +87,37 @@ LONG = ["gk/of+the/tests=", "sk-" + "Aa0_-" * 8 + "xyz"]
 @pytest.mark.parametrize(
     "value",
     [
-        *("{}", "Bearer {}", "Bearer Bearer {}", '"{}"', "key={}", "u:{}", "x{}x", "http://{}@h/", "http://h/?k={}"),
-        *("a=1; k={}; b", "Digest username={}, a=b", SIGV4),
+        *(
+            "{}",
+            "Bearer {}",
+            "Bearer Bearer {}",
+            '"{}"',
+            "key={}",
+            "u:{}",
+            "â\x80\x9c{}â\x80\x9d",
+            "http://{}@h/",
+            "http://h/?k={}",
+        ),
+        *("a=1; k={}; b", "Digest username={}, a=b", "http://h/?u=http%3A%2F%2Fh%3Fk%3D{}", "/%253Dk%253D{}", SIGV4),
     ],
 )
-def test_a_long_key_is_found_within_any_text(key, value):
+def test_a_long_key_is_found_beside_any_other_text(key, value):
     left = without_keys([("X-A", "1"), ("X-ODD", value.format(key)), ("X-B", value.format("other"))], {key})
 
     assert left == [("X-A", "1"), ("X-B", value.format("other"))]
 
 
 @pytest.mark.parametrize("key", LONG)
-@pytest.mark.parametrize("pair", ["{}:x", "x:{}", "a{}a"])
+@pytest.mark.parametrize("pair", ["{}:x", "x:{}", "{}", "a:b:{}", "a:k={}&b"])
 def test_a_long_key_is_found_within_basic(key, pair):
     assert without_keys([("X-ODD", basic(pair.format(key)))], {key}) == []
+
+
+@pytest.mark.parametrize("value", ["{}x", "x{}", "Bearer {}-2", "my_{}", "x-{}"])
+def test_a_long_key_and_more_is_another_credential(value):
+    fields = [("X-ODD", value.format(LONG[1]))]
+
+    assert without_keys(fields, {LONG[1]}) == fields
 
 
 @pytest.mark.parametrize("key", LONG)
