@@ -18,6 +18,7 @@ from typing import Any
 
 from bench import page
 from bench.bed import Bed, made
+from bench.load import LoadFailed
 from bench.machine import load_average, machine, now, versions
 from bench.promises import table
 from bench.table import Measured
@@ -38,7 +39,7 @@ def measured(name: str, bed: Bed) -> dict[str, Any]:
     return {**kept, "tables": [asdict(one) for one in found.tables], "configs": configs}
 
 
-def keep(rows: dict[str, Any], peers: Path) -> dict[str, Any]:
+def keep(rows: dict[str, Any], peers: Path) -> None:
     """Write the rows over those of the runs before; rows that were not measured this time stay."""
     before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else {}
     merged = {name: row for name in ROWS if (row := rows.get(name, before.get(name)))}
@@ -46,7 +47,6 @@ def keep(rows: dict[str, Any], peers: Path) -> dict[str, Any]:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(_rounded(results), indent=1) + "\n")
     page.write(json.loads(RESULTS.read_text()))
-    return results
 
 
 def _rounded(value: Any) -> Any:
@@ -71,14 +71,19 @@ def main() -> int:
     asked = arguments()
     # Ended from outside, it ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    rows = {}
+    rows: dict[str, Any] = {}
     with made(asked.peers, asked.rounds, asked.seconds) as bed:
         for name in asked.only or ROWS:
-            rows[name] = measured(name, bed)
-    print(table({name: row["figures"] for name, row in rows.items()}))
-    if asked.write or not asked.only:
-        keep(rows, asked.peers)
-    return 0
+            try:
+                rows[name] = measured(name, bed)
+            except (ChildProcessError, LoadFailed, TimeoutError) as fault:
+                print(f"{name} could not be measured: {fault}", file=sys.stderr)
+                continue
+            if asked.write or not asked.only:
+                keep(rows, asked.peers)
+    if not asked.only:
+        print(table({name: row["figures"] for name, row in rows.items()}))
+    return 0 if len(rows) == len(asked.only or ROWS) else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.bed import Bed, interleaved
+from bench.bed import Bed, interleaved, warm_up
 from bench.call import chat_body
 from bench.figures import medians
 from bench.rows.small import cpu_us
@@ -32,6 +32,7 @@ def measure(bed: Bed) -> Measured:
         }  # fmt: skip
 
     with bed.started([GATEWAY, *bed.some(*NAMES)]) as runs:
+        warm_up(runs)
         found = interleaved(runs, max(1, bed.rounds // 2), one_round)
     rows: list[list[object]] = []
     for name, rounds in found.items():
