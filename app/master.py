@@ -91,7 +91,7 @@ class Master:
 
     def stop(self, graceful: bool = True) -> None:
         """End all workers; a graceful end begins with a time in which readiness says 503 and all else is served."""
-        if graceful and self._arbiter.WORKERS and not self.stopping:
+        if graceful and not self.stopping and any(map(self._is_booted, self._serving())):
             self.stopping.set()
             logger.info("not ready from now on; connections are taken for another %g s", self._drain_s)
             graceful = self._drain()
@@ -109,7 +109,10 @@ class Master:
                 return False
             if number == signal.SIGTERM:  # asked again: the sender does not want to wait
                 return True
-            self.reap_workers()
+            try:
+                self.reap_workers()
+            except HaltServer:  # nobody serves any more
+                return True
             self.manage_workers()
         return True
 

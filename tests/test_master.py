@@ -190,6 +190,16 @@ def test_workers_that_die_in_the_drain_are_replaced(arbiter):
     assert len(arbiter.WORKERS) == 2
 
 
+def test_a_gateway_that_never_served_has_no_drain(arbiter):
+    """Else it would fork, while it ends, more workers that cannot start."""
+    master = Master(arbiter, drain_s=3600.0)
+    arbiter.manage_workers()
+
+    arbiter.stop()
+
+    assert (arbiter.stops, bool(master.stopping), len(arbiter.WORKERS)) == ([True], False, 2)
+
+
 def test_a_hasty_end_has_no_drain(arbiter):
     master = Master(arbiter, drain_s=3600.0)
     started(arbiter)
