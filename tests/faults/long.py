@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ async def stop_with_streams(gateway: Gateway, port: int, upstream: PlannedUpstre
 
 async def slow_clients(port: int, of_each: int, head_deadline_s: float) -> Findings:
     """G25: half heads, half bodies and stalled readers; healthy ones meanwhile, and when the slow ones are let go."""
-    target = {kind: Plan(kind, "plain", size=8_000_000).target for kind in ("body", "reader")}
+    target = {"body": Plan("body", "plain", "POST").target, "reader": Plan("r", "flood", framing="chunked").target}
     halves = {
         "head": b"GET /f HTTP/1.1\r\nHost: g\r\nX-A: ",
         "body": f"POST /quick{target['body']} HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\nhalf".encode(),
@@ -111,7 +112,7 @@ async def slow_clients(port: int, of_each: int, head_deadline_s: float) -> Findi
     beside = await paced(port, 200)
     gone_s: dict[str, list[float]] = {}
     for kind in ("body", "head"):
-        gone_s[kind] = [await until_closed(reader, began_s) for reader, _ in lives[kind]]
+        gone_s[kind] = await asyncio.gather(*(until_closed(reader, began_s) for reader, _ in lives[kind]))
     for _, writer in (end for ends in lives.values() for end in ends):
         writer.transport.abort()
     figures = {
@@ -125,7 +126,11 @@ async def slow_clients(port: int, of_each: int, head_deadline_s: float) -> Findi
 
 
 async def half(port: int, octets: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
     writer.write(octets)
     await writer.drain()
     return reader, writer

@@ -87,8 +87,8 @@ async def g22(b: Bench, scale: float) -> Findings:
     return await long.kills(b.gateway, b.port, sized(20, scale))
 
 
-async def g25(b: Bench, _scale: float) -> Findings:
-    return await long.slow_clients(b.port, 1_000, 60.0)
+async def g25(b: Bench, scale: float) -> Findings:
+    return await long.slow_clients(b.port, min(3_000, sized(1_000, scale)), 60.0)
 
 
 async def g26(b: Bench, _scale: float) -> Findings:

@@ -76,7 +76,7 @@ def half(number: int) -> bytes:
             target = Plan(f"half-{number}", "plain", "POST").target
             return f"POST /f{target} HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\nhalf".encode()
         case _:
-            target = Plan(f"unread-{number}", "plain", size=8_000_000).target
+            target = Plan(f"unread-{number}", "flood", framing="chunked").target
             return f"GET /f{target} HTTP/1.1\r\nHost: g\r\n\r\n".encode()
 
 

@@ -287,8 +287,16 @@ async def endless(line: Line, plan: Plan) -> bool:
     return False
 
 
+async def flood(line: Line, plan: Plan) -> bool:
+    """As much as anybody takes, and no more held than a piece."""
+    await line.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    piece = framed(plan, bytes(BLOCK))
+    while True:
+        await line.send(piece)
+
+
 ACTS: dict[str, Callable[[Line, Plan], Awaitable[bool]]] = {
     "interim": interim, "pause": pause, "drip": drip, "spare": spare,
-    "silence": silence, "endless": endless, "fin": fin, "rst": rst,
+    "silence": silence, "endless": endless, "flood": flood, "fin": fin, "rst": rst,
     "mute": mute, "reset": reset, "garbage": garbage, "torn": torn,
 }  # fmt: skip
