@@ -88,18 +88,6 @@ class ToolUse(Text):
         self._name = ""
         self._arguments: list[str] = []
 
-    def is_other(self, call: Body) -> bool:
-        """Tell whether this piece begins another call, although it stands in the same place.
-
-        Some servers give every call the index 0, some give none, and some none and no id either.
-        """
-        function = call.get("function") or {}
-        if not function.get("name"):
-            return False
-        if self.id and call.get("id"):
-            return bool(call["id"] != self.id)
-        return call.get("index") is None and bool(function.get("arguments")) and self.is_whole()
-
     def take(self, call: Body) -> None:
         function = call.get("function") or {}
         self.id = self.id or call.get("id") or ""

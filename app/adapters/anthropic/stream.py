@@ -23,6 +23,7 @@ from app.adapters.anthropic.answer import (
 from app.adapters.anthropic.blocks import Redacted, Text, Thought, ToolUse
 from app.adapters.anthropic.request import Notes
 from app.adapters.schema import Body, CompletionRequest
+from app.adapters.told_calls import ToldCalls
 
 
 def events(chunks: Iterable[Body], request: CompletionRequest) -> Iterator[bytes]:
@@ -47,9 +48,9 @@ class _MessageStream:
         self._notes: Notes = request.notes or Notes()
         self._id = ""
         self._blocks: list[Text] = []
-        self._calls: dict[int, ToolUse] = {}
+        self._told_calls = ToldCalls()
+        self._calls: list[ToolUse] = []
         self._told = 0
-        self._call_count = 0
         self._refusal = ""
         self._usage: Body | None = None
         self._choice: Body = {}
@@ -70,7 +71,7 @@ class _MessageStream:
         if not self._id:
             yield from self._begin({})
         yield from self._advance(is_last=True)
-        told = ending(self._choice, self._notes, has_calls=bool(self._call_count), refusal=self._refusal or None)
+        told = ending(self._choice, self._notes, has_calls=bool(self._calls), refusal=self._refusal or None)
         yield {"type": "message_delta", "delta": told, "usage": usage(self._usage)}
         yield {"type": "message_stop"}
 
@@ -88,8 +89,11 @@ class _MessageStream:
         text = text_of(delta.get("content")) + refusal
         if text:
             self._read_text(text)
-        for call in delta.get("tool_calls") or ():
-            self._read_call(call or {})
+        for number, call in self._told_calls.numbered(delta.get("tool_calls") or ()):
+            if number == len(self._calls):
+                self._calls.append(ToolUse(call_id({}, number, self._id), self._notes.long_names))
+                self._blocks.append(self._calls[-1])
+            self._calls[number].take(call)
 
     def _read_thoughts(self, delta: Body) -> None:
         thoughts = delta.get("thinking_blocks") or ({"thinking": delta.get("reasoning_content")},)
@@ -111,22 +115,6 @@ class _MessageStream:
         if not self._blocks or type(self._blocks[-1]) is not Text:
             self._blocks.append(Text())
         self._blocks[-1].pieces.append(text)
-
-    def _read_call(self, call: Body) -> None:
-        found = self._call_of(call)
-        if found is None or found.is_other(call):
-            found = ToolUse(call_id({}, self._call_count, self._id), self._notes.long_names)
-            self._calls[call.get("index") or 0] = found
-            self._call_count += 1
-            self._blocks.append(found)
-        found.take(call)
-
-    def _call_of(self, call: Body) -> ToolUse | None:
-        """Return the call that a piece is of, by its index; by its id or as the last one where it has none."""
-        if call.get("index") is not None:
-            return self._calls.get(call["index"])
-        named = (known for known in self._calls.values() if call.get("id") and known.id == call["id"])
-        return next(named, None) or next(reversed(self._calls.values()), None)
 
     def _advance(self, *, is_last: bool = False) -> Iterator[Json]:
         """Yield what is new of the first block in the queue, and of those behind it once it is done."""

@@ -54,13 +54,6 @@ class Call(Block):
             self._arguments.append(arguments)
             self.unsent.append({"toolUse": {"input": arguments}})
 
-    def is_another(self, piece: Json) -> bool:
-        """Tell whether the piece begins another call under the index of this one: some servers number them so."""
-        if not at(at(piece, "function", dict), "name", str):
-            return False
-        new_id = at(piece, "id", str)
-        return bool(self.id and new_id and new_id != self.id) or bool(self.name and not new_id and "index" not in piece)
-
     @property
     def start(self) -> Json:
         return {"toolUse": {"toolUseId": self.id or self._spare_id, "name": self.name}}

@@ -19,6 +19,7 @@ from app.adapters.bedrock.answer import (
 from app.adapters.bedrock.blocks import Block, Call
 from app.adapters.eventstream import event
 from app.adapters.schema import Body, Json
+from app.adapters.told_calls import ToldCalls
 
 
 def converse_frames(chunks: Iterable[Body], latency_ms: Callable[[], int]) -> Iterator[bytes]:
@@ -49,8 +50,8 @@ class _Talk:
         self._index = -1
         self._open: Block | None = None
         self._waiting: list[Block] = []
-        self._calls: dict[Json, Call] = {}
-        self._call_count = 0
+        self._told_calls = ToldCalls()
+        self._calls: list[Call] = []
 
     @property
     def stop_reason(self) -> str:
@@ -103,14 +104,11 @@ class _Talk:
         function = at(delta, "function_call", dict)
         if function and not pieces:
             pieces = [{"function": function}]
-        for piece in pieces:
-            key = at(piece, "index", int)
-            call = self._calls.get(key)
-            if call is None or call.is_another(piece):
-                call = self._calls[key] = Call(call_id(completion_id, self._call_count))
-                self._call_count += 1
-                self._waiting.append(call)
-            call.say(piece)
+        for number, piece in self._told_calls.numbered(pieces):
+            if number == len(self._calls):
+                self._calls.append(Call(call_id(completion_id, number)))
+                self._waiting.append(self._calls[-1])
+            self._calls[number].say(piece)
 
     def _tell(self, *, is_over: bool) -> Iterator[bytes]:
         while True:

@@ -9,6 +9,7 @@ from app.adapters.gemini.notes import notes_of
 from app.adapters.gemini.signatures import signature
 from app.adapters.gemini.unwrapping import Unwrapping
 from app.adapters.schema import Body, CompletionRequest
+from app.adapters.told_calls import ToldCalls
 
 Json = Any
 Part = whole.Part
@@ -55,7 +56,8 @@ class _Choice:
     def __init__(self, request: CompletionRequest) -> None:
         self._shows_thoughts = notes_of(request).shows_thoughts
         self._unwrapping = Unwrapping(notes_of(request).wrapped)
-        self._calls: dict[Json, list[str]] = {}
+        self._told_calls = ToldCalls()
+        self._calls: list[list[str]] = []
         self._blocks: list[Json] = []
         self._reasoning = ""
         self._reason: str | None = None
@@ -74,7 +76,7 @@ class _Choice:
     def last(self, index: int) -> Json:
         """Return the candidate that ends this choice: its calls, which Google never cuts, and its finish reason."""
         # Pieces of several calls may come in any order; their indexes tell the model's.
-        told = sorted(self._calls.items(), key=lambda call: call[0] if isinstance(call[0], int) else len(self._calls))
+        told = sorted(enumerate(self._calls), key=lambda call: self._told_calls.index(call[0]))
         calls, malformed = whole.call_parts((call_id, name, args) for _, (call_id, name, args) in told)
         text = self._unwrapping.finish()
         parts = [*([{"text": text}] if text else []), *calls] or [{"text": ""}]
@@ -115,20 +117,12 @@ class _Choice:
         last["signature"] = block.get("signature")
 
     def _add_calls(self, delta: Body) -> None:
-        """Put together the pieces of each call; a server that counts no index tells a new call by a new id."""
-        for call in whole.listed(delta.get("tool_calls")):
-            self._add_piece(self._key(call), call.get("id"), call.get("function") or {})
-        if delta.get("function_call"):
-            self._add_piece("function_call", None, delta["function_call"])
-
-    def _key(self, call: Body) -> Json:
-        if call.get("index") is not None:
-            return call["index"]
-        last = next(reversed(self._calls), 0)
-        return call.get("id") or last
-
-    def _add_piece(self, key: Json, call_id: str | None, function: Body) -> None:
-        made = self._calls.setdefault(key, ["", "", ""])
-        made[0] = made[0] or call_id or ""
-        made[1] = made[1] or function.get("name") or ""
-        made[2] += function.get("arguments") or ""
+        """Put together the pieces of each call, also of the `function_call` of old."""
+        pieces = whole.listed(delta.get("tool_calls")) or whole.listed([{"function": delta.get("function_call")}])
+        for number, call in self._told_calls.numbered(piece for piece in pieces if piece.get("function")):
+            if number == len(self._calls):
+                self._calls.append(["", "", ""])
+            made, function = self._calls[number], call["function"]
+            made[0] = made[0] or call.get("id") or ""
+            made[1] = made[1] or function.get("name") or ""
+            made[2] += function.get("arguments") or ""
