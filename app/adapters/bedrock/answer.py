@@ -29,7 +29,7 @@ def converse_answer(completion: Body, latency_ms: int) -> Json:
     choice = first_choice(completion)
     message = at(choice, "message", dict)
     calls = [*_calls(message, at(completion, "id", str))]
-    refusal = at(message, "refusal", str)
+    refusal = refusal_of(message)
     words = [{"text": said} for said in (at(message, "content", str), refusal) if said]
     return {
         "output": {"message": {"role": "assistant", "content": [*_thinking(message), *words, *calls]}},
@@ -44,6 +44,11 @@ def at(value: Json, name: str, shape: type[Shape]) -> Shape:
     """Return a member of that shape, and an empty one where there is none."""
     found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, shape) else shape()
+
+
+def refusal_of(said: Json) -> str:
+    """Return the text of a refusal, which litellm keeps among the provider's own members."""
+    return at(said, "refusal", str) or at(at(said, "provider_specific_fields", dict), "refusal", str)
 
 
 def first_choice(completion: Json) -> dict[str, Json]:

@@ -12,6 +12,7 @@ from app.adapters.bedrock.answer import (
     blob,
     call_id,
     first_choice,
+    refusal_of,
     service_tier,
     stop_reason,
     token_usage,
@@ -65,9 +66,10 @@ class _Talk:
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
         delta = at(choice, "delta", dict)
         self._hear_thinking(delta)
-        for said in (at(delta, "content", str), at(delta, "refusal", str)):
+        refusal = refusal_of(delta)
+        for said in (at(delta, "content", str), refusal):
             self._add("text", {"text": said} if said else None)
-        self._has_refusal = self._has_refusal or bool(at(delta, "refusal", str))
+        self._has_refusal = self._has_refusal or bool(refusal)
         self._hear_calls(delta, at(chunk, "id", str))
         yield from self._tell(is_over=False)
 
