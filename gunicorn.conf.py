@@ -14,6 +14,7 @@ import os
 import resource
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -34,6 +35,8 @@ from app.telemetry.ended import EndedWorkers
 _ended = EndedWorkers(_metrics)
 
 logger = logging.getLogger("tollhouse")
+
+NOT_RELOADED = "the file was not reloaded, the settings before it stay in force"
 
 worker_class = "app.worker.GatewayWorker"
 worker_connections = 10_000
@@ -79,13 +82,20 @@ def on_starting(server: Any) -> None:
 
 def _reload(replace_workers: Callable[[], None]) -> None:
     """SIGHUP: serve the file as it is now, or go on as before when it has problems."""
+    before = snapshot.current(os.environ)
     try:
         gateway = snapshot.take(os.environ)
+        _load_house(gateway)
     except SettingsInvalid as invalid:
-        logger.error("the file was not reloaded, the settings before it stay in force:\n%s", invalid)
+        logger.error("%s:\n%s", NOT_RELOADED, invalid)
+        return
+    except Exception as fault:  # an adapter's file may spoil what is loaded here: no reason to end all that is served
+        snapshot.put_back(before)
+        # Without the exception's words, which may quote a secret.
+        told = "".join(traceback.format_tb(fault.__traceback__))
+        logger.error("%s: %s\n%s", NOT_RELOADED, type(fault).__name__, told)
         return
     _warn(gateway)
-    _load_house(gateway)
     replace_workers()
 
 

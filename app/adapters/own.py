@@ -23,6 +23,18 @@ def missing_methods(adapter: object) -> list[str]:
     return [name for name in (TO_COMPLETION, TO_ANSWER) if not callable(getattr(adapter, name, None))]
 
 
+def can_stream(adapter: object) -> bool:
+    """Tell whether its method for streams can be called with one, and is more than the empty one of litellm's base.
+
+    The one on LiteLLM's older page takes no argument.
+    """
+    method = getattr(adapter, TO_FRAMES, None)
+    if not callable(method) or str(getattr(method, "__module__", "")).startswith("litellm.integrations."):
+        return False
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL)
+    return any(parameter.kind in kinds for parameter in signature(method).parameters.values())
+
+
 class OwnSchema:
     """Three methods in the place of a schema.
 
@@ -35,7 +47,7 @@ class OwnSchema:
         self._adapter = adapter
         self._is_reserved = is_reserved
         self._takes_below = takes_below
-        self._streams = _takes_one(getattr(adapter, TO_FRAMES, None))
+        self._streams = can_stream(adapter)
 
     def operation(self, remainder: str) -> Operation | None:
         return Operation("completion") if not remainder or self._takes_below else None
@@ -114,14 +126,3 @@ def _frame(frame: Any) -> bytes:
     if isinstance(frame, str):
         return frame.encode()
     return f"data: {json.dumps(jsonable(frame))}\n\n".encode()
-
-
-def _takes_one(method: Any) -> bool:
-    """Tell whether the method can be called with a stream, and is more than the empty one of litellm's base class.
-
-    The one on LiteLLM's older page takes no argument.
-    """
-    if not callable(method) or str(getattr(method, "__module__", "")).startswith("litellm.integrations."):
-        return False
-    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL)
-    return any(parameter.kind in kinds for parameter in signature(method).parameters.values())

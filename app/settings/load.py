@@ -39,7 +39,8 @@ def inspect(path: Path, environ: Mapping[str, str]) -> Inspection:
     written = document.read(_octets(path))
     resolved = references.resolve_all(_meant(written.value), environ, path.parent)
     understood = understand(resolved.value, written.lines.keys())
-    loaded = adapters.load_all(understood.candidates, path.parent)
+    referred = (secret for found in resolved.secrets.values() for secret in found)
+    loaded = adapters.load_all(understood.candidates, path.parent, adapters.secrets_among(environ, referred))
     found = list(_findings(written, resolved, understood, loaded, _own_port(environ)))
     if found or understood.file is None:
         raise SettingsInvalid(_problems(found, path, written.lines))

@@ -535,6 +535,13 @@ def test_a_reload_takes_over_a_changed_adapter(
     gateway.signal(signal.SIGHUP)
     eventually(lambda: b"line 1: ZeroDivisionError" in gateway.words(), 10.0, "the broken adapter is refused")
     assert greeting(gateway, openai_server) == "New: hi"
+    (gateway.folder / "custom_callbacks.py").write_text("class L:\n def __getattr__(s, n): return s.x\ntiny = L()\n")
+    gateway.signal(signal.SIGHUP)
+    eventually(lambda: b"line 2: RecursionError" in gateway.words(), 10.0, "the endless adapter is refused")
+    assert greeting(gateway, openai_server) == "New: hi"
+    (gateway.folder / "custom_callbacks.py").write_text("import litellm\nlitellm.completion = None\n" + OWN)
+    gateway.signal(signal.SIGHUP)
+    eventually(lambda: b"stay in force: TypeError" in gateway.words(), 10.0, "what breaks the house is refused")
 
 
 def greeting(gateway: Gateway, openai_server: OpenAIServer) -> str:

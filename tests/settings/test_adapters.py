@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from app.adapters import litellm_library
+from app.adapters.withheld import without
 from app.settings.gateway import AdapterTarget
+from app.settings.load import inspect
+from app.settings.problems import SettingsInvalid
 from tests.settings.conftest import one_route
 
 METHODS = "translate_completion_input_params translate_completion_output_params".split()
 ADAPTER = "class A:\n" + "".join(f"    def {name}(self, value): return value\n" for name in METHODS) + "own = A()\n"
+TOO_DEEP = "RecursionError: maximum recursion depth exceeded"
 
 
 @pytest.fixture
@@ -120,6 +126,18 @@ def test_what_is_no_adapter_is_refused(problems, beside, target, says):
         ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
         ("def f(): raise KeyError('x')\n\nf()\n", "line 1: KeyError: 'x'"),
         ("x = '\\udc80'\nraise ValueError('a\\nb')\n", "line 2: ValueError: a b"),
+        ("raise KeyboardInterrupt\n", "line 1: KeyboardInterrupt: "),
+        ("class F(Exception):\n    def __str__(self): return 1 / 0\nraise F\n", "line 3: F: "),
+        ("def __getattr__(name): return __getattr__(name)\n", f"line 1: {TOO_DEEP}"),
+        ("class L:\n    def __getattr__(self, name): return self.inner\nown = L()\n", f"line 2: {TOO_DEEP}"),
+        (
+            ADAPTER.replace("own = ", f"A.{METHODS[0]} = property(lambda s: 1 / 0)\nown = "),
+            "line 4: ZeroDivisionError: division by zero",
+        ),
+        (
+            ADAPTER.replace("own = ", f"A.{METHODS[1]}_streaming = property(lambda s: 1 / 0)\nown = "),
+            "line 4: ZeroDivisionError: division by zero",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_run_is_told_with_its_line(problems, beside, text, says):
@@ -128,6 +146,34 @@ def test_a_file_that_cannot_be_run_is_told_with_its_line(problems, beside, text,
     (problem,) = problems(one_route(target="custom.own"))
 
     assert problem.message == f"cannot be loaded: {path}, {says}; correct it"
+
+
+def test_the_line_is_told_of_a_file_named_from_where_one_stands(problems, beside, file, monkeypatch):
+    beside("x = 1\n1 / 0\n")
+    file.write_text(one_route(target="custom.own"))
+    monkeypatch.chdir(file.parent.parent)
+
+    with pytest.raises(SettingsInvalid, match=r"cannot be loaded: [^/]*/custom\.py, line 2: ZeroDivisionError"):
+        inspect(Path(file.parent.name, file.name), {})
+
+
+@pytest.mark.parametrize("quoted", ["{0}", "<{0!r}>"])
+def test_no_secret_is_told_by_a_file_that_quotes_it(problems, beside, monkeypatch, quoted):
+    """Neither what the settings refer to nor any other variable with a telling name."""
+    beside("import os\nraise ValueError('cannot use ' + " + repr(quoted) + ".format(os.environ['UPSTREAM']))\n")
+    monkeypatch.setenv("UPSTREAM", "canary-of-the-upstream-1")
+
+    (referred,) = problems(one_route("headers: {A: os.environ/UPSTREAM}", target="custom.own"), **os.environ)
+    assert "canary" not in referred.message
+    monkeypatch.setenv("OTHER_API_KEY", "canary-of-the-upstream-1")
+    (named,) = problems(one_route(target="custom.own"), **os.environ)
+    assert "canary" not in named.message
+
+
+def test_a_piece_of_a_secret_is_none_of_it():
+    assert without("bad value 'secret-0123...", ["secret-0123456789"]) == "bad value 'secret-0123..."
+    assert without("bad value 'secret-012345...", ["secret-0123456789"]) == "****"
+    assert without("at https://api.example/v1/x", ["https://api.example/v1", "abc"]) == "at ****/x"
 
 
 def test_an_adapters_fault_is_told_with_all_the_others(problems, beside):
