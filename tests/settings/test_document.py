@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.settings import document
 from app.settings.document import Document, read
 from app.settings.problems import Finding, Place
 
@@ -186,3 +187,22 @@ def test_every_value_knows_the_line_it_stands_on(value, data):
     assert document.value == value
     assert document.findings == ()
     assert {place: document.lines[place] for place in expected} == expected
+
+
+def test_a_file_may_be_as_large_as_its_operator_writes_it():
+    text = "keys:\n" + "".join(f"  - {{key: sk-{number}, rpm_limit: 60}}\n" for number in range(50_000))
+
+    read_ = read(text.encode())
+
+    assert (len(read_.value["keys"]), read_.findings) == (50_000, ())
+    assert read_.lines["keys", 49_999, "key"] == 50_001
+
+
+def test_both_loaders_read_the_same(monkeypatch):
+    text = b"a: 2024-10-21\nb: &b {c: 1, d: [x, 'y', ~, true, 1.5]}\ne: {<<: *b, c: 2}\nf: |\n  two\n  lines\n"
+
+    fast = read(text)
+    monkeypatch.setattr(document, "_FastLoader", document._Loader)
+
+    assert read(text) == fast
+    assert fast.value["a"] == "2024-10-21"
