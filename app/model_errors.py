@@ -8,7 +8,8 @@ Refusal
     ├── CredentialRefused       502 upstream_credential_refused
     ├── UpstreamRateLimited     429 upstream_rate_limited
     ├── UpstreamUnavailable     503 upstream_unavailable
-    └── UpstreamFailed          502 upstream_failed
+    ├── UpstreamFailed          502 upstream_failed
+    └── AdapterFailed           500 adapter_failed
 """
 
 from app.errors import Refusal, UpstreamError
@@ -66,3 +67,12 @@ class UpstreamFailed(UpstreamError):
     """The provider answered with a fault of its own."""
 
     status, code = 502, "upstream_failed"
+
+
+class AdapterFailed(UpstreamError):
+    """An adapter of the operator's own raised an exception, or gave what is no answer.
+
+    Neither the client's fault nor the gateway's; it counts as an upstream's, which stands behind the gateway too.
+    """
+
+    status, code, type = 500, "adapter_failed", "server_error"

@@ -41,6 +41,8 @@ CLIENTS_OWN = frozenset(
     " tool_choice logprobs top_logprobs parallel_tool_calls web_search_options safety_identifier service_tier store"
     " functions function_call thinking metadata prompt_cache_key stream_options".split()
 )
+# What many models take that OpenAI's have not.
+BEYOND_OPENAI = frozenset({"top_k"})
 
 
 def unusable() -> str | None:
@@ -96,6 +98,10 @@ class Library:
     def is_reserved(self, name: str) -> bool:
         """Tell whether an argument of this name is the operator's alone: no client decides where a call goes."""
         return name in self._reserved or CONNECTION.fullmatch(name) is not None
+
+    def is_clients(self, name: str) -> bool:
+        """Tell whether an argument of this name is the client's to set: a parameter of chat completions."""
+        return name in CLIENTS_OWN or name in BEYOND_OPENAI or (name in self._openai and not self.is_reserved(name))
 
     def is_taken(self, name: str, params: Mapping[str, Any]) -> bool:
         """Tell whether the model behind these `litellm_params` takes an argument of this name."""

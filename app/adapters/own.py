@@ -1,13 +1,16 @@
 """An adapter of the operator's own, LiteLLM's three methods, as a schema."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from inspect import Parameter, signature
-from typing import Any
+from re import compile as compile_pattern
+from typing import Any, Protocol
 
+from app.adapters.own_faults import Unusable, own_code, texts
 from app.adapters.schema import Body, CompletionRequest, ForeignRequest, Json, Operation
+from app.adapters.withheld import without
 from app.dialects import error_event
-from app.errors import InternalError, InvalidRequest, Refusal
+from app.errors import InvalidRequest, Refusal
 from app.fields import Fields
 
 TO_COMPLETION = "translate_completion_input_params"
@@ -15,6 +18,8 @@ TO_ANSWER = "translate_completion_output_params"
 TO_FRAMES = "translate_completion_output_params_streaming"
 METHODS = (TO_COMPLETION, TO_ANSWER, TO_FRAMES)
 
+# How a field of a request is called.
+FIELD = compile_pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 CANNOT_STREAM = "This adapter does not stream; leave stream out."
 
 
@@ -35,17 +40,21 @@ def can_stream(adapter: object) -> bool:
     return any(parameter.kind in kinds for parameter in signature(method).parameters.values())
 
 
+class Names(Protocol):
+    """What has to be known of litellm's arguments; `Library` knows it."""
+
+    def is_reserved(self, name: str) -> bool: ...
+
+    def is_clients(self, name: str) -> bool: ...
+
+
 class OwnSchema:
-    """Three methods in the place of a schema.
+    """Three methods in the place of a schema. They take litellm's own objects, not plain ones."""
 
-    They take litellm's own objects, not plain ones. `is_reserved` tells which of the client's fields are no
-    business of a client (`Library.is_reserved`).
-    """
-
-    def __init__(self, adapter: Any, dialect: str, is_reserved: Callable[[str], bool], takes_below: bool) -> None:
+    def __init__(self, adapter: Any, dialect: str, names: Names, takes_below: bool) -> None:
         self.dialect = dialect
         self._adapter = adapter
-        self._is_reserved = is_reserved
+        self._names = names
         self._takes_below = takes_below
         self._streams = can_stream(adapter)
 
@@ -53,33 +62,41 @@ class OwnSchema:
         return Operation("completion") if not remainder or self._takes_below else None
 
     def understand(self, request: ForeignRequest) -> CompletionRequest:
-        """Return what the adapter makes of the request; a fault of its own is an InternalError."""
+        """Return what the adapter makes of the request; raises AdapterFailed for a fault of its own."""
         body, path = request.body, request.operation.path
         model = path.get("model") or body.get("model")
         if not isinstance(model, str) or not model:
             raise InvalidRequest("model is missing: name one.", param="model")
         if body.get("stream") is True and not self._streams:
             raise InvalidRequest(CANNOT_STREAM, param="stream")
-        removed = tuple(name for name in body if self._is_reserved(name))
+        removed = [name for name in body if self._names.is_reserved(name)]
         kept = {name: value for name, value in body.items() if name not in removed}
         params = request.litellm_params(model)
-        arguments = self._translated({**kept, **path, **params}, kept)
+        arguments = self._translated({**kept, **path, **params}, kept, params)
         is_streaming = arguments.pop("stream", body.get("stream")) is True
         arguments.pop("stream_options", None)
-        return CompletionRequest(model, arguments, is_streaming, dropped=removed)
+        passed = [name for name in (*kept, *path) if name in arguments and not self._may_pass(name, params)]
+        arguments = {name: value for name, value in arguments.items() if name not in passed}
+        return CompletionRequest(model, arguments, is_streaming, dropped=(*removed, *passed), notes=params)
 
     def answer(self, completion: Any, request: CompletionRequest) -> Json:
         completion.model = request.model  # what stands behind the client's name is not the client's business
-        return jsonable(getattr(self._adapter, TO_ANSWER)(completion))
+        with own_code(request.notes or {}):
+            answer = jsonable(getattr(self._adapter, TO_ANSWER)(completion))
+            if answer is None:
+                raise Unusable(f"{TO_ANSWER} gave nothing")
+            json.dumps(answer)
+        return answer
 
     def token_count(self, tokens: int, request: CompletionRequest) -> Json:
         raise NotImplementedError("own adapters count no tokens")
 
     def frames(self, chunks: Iterable[Any], request: CompletionRequest) -> Iterator[bytes]:
-        frames = getattr(self._adapter, TO_FRAMES)(_named(chunks, request.model))
+        with own_code(request.notes or {}):
+            frames = getattr(self._adapter, TO_FRAMES)(_named(chunks, request.model))
         if frames is None:
             raise InvalidRequest(CANNOT_STREAM, param="stream")
-        return map(_frame, frames)
+        return _framed(frames, request.notes or {})
 
     def broken(self, refusal: Refusal, request: CompletionRequest, request_id: str, *, is_first: bool) -> bytes:  # noqa: ARG002
         return error_event(refusal, self.dialect, request_id)
@@ -90,22 +107,38 @@ class OwnSchema:
     def answer_fields(self, request_id: str) -> Fields:  # noqa: ARG002
         return []
 
-    def _translated(self, kwargs: dict[str, Json], body: Body) -> dict[str, Json]:
-        try:
-            arguments = getattr(self._adapter, TO_COMPLETION)(kwargs)
-        except KeyError as missing:
-            # An adapter that looks for a field which the client did not send; any other key is its own affair.
-            (name,) = missing.args or ("",)
-            if isinstance(name, str) and name not in kwargs:
-                raise InvalidRequest(f"{name} is missing.", param=name) from missing
-            raise
-        if not isinstance(arguments, dict):
-            raise InternalError(f"{TO_COMPLETION} gave no dict")
-        if not isinstance(arguments.get("messages"), list):
-            if not isinstance(body.get("messages"), list):
-                raise InvalidRequest("messages is missing: a list of messages.", param="messages")
-            raise InternalError(f"{TO_COMPLETION} gave no messages")
+    def _may_pass(self, name: str, params: Body) -> bool:
+        """Tell whether the model may be given the client's own value of this name.
+
+        Not only what is known to decide where a call goes: litellm's providers read hundreds of names, and a new
+        release may read others. What an adapter makes of a field under another name is the adapter's word.
+        """
+        return name in params or self._names.is_clients(name) or name in params.get("allowed_openai_params", ())
+
+    def _translated(self, kwargs: dict[str, Json], body: Body, params: Body) -> dict[str, Json]:
+        with own_code(params):
+            try:
+                arguments = getattr(self._adapter, TO_COMPLETION)(kwargs)
+            except KeyError as missing:
+                # An adapter that looks for a field which the client did not send; any other key is its own affair.
+                (name,) = missing.args or ("",)
+                if _is_missing(name, kwargs, params):
+                    raise InvalidRequest(f"{name} is missing.", param=name) from None
+                raise
+            if not isinstance(arguments, dict):
+                raise Unusable(f"{TO_COMPLETION} gave no dict")
+            if not isinstance(arguments.get("messages"), list):
+                if not isinstance(body.get("messages"), list):
+                    raise InvalidRequest("messages is missing: a list of messages.", param="messages")
+                raise Unusable(f"{TO_COMPLETION} gave no messages")
         return dict(arguments)
+
+
+def _is_missing(name: object, kwargs: Body, params: Body) -> bool:
+    """Tell whether this key is a field that a client may have left out; an adapter's own KeyError may say anything."""
+    if not isinstance(name, str) or name in kwargs or not FIELD.fullmatch(name):
+        return False
+    return without(name, texts(params)) == name
 
 
 def jsonable(value: Any) -> Json:
@@ -117,6 +150,12 @@ def _named(chunks: Iterable[Any], model: str) -> Iterator[Any]:
     for chunk in chunks:
         chunk.model = model
         yield chunk
+
+
+def _framed(frames: Iterable[Any], params: Body) -> Iterator[bytes]:
+    with own_code(params):
+        for frame in frames:
+            yield _frame(frame)
 
 
 def _frame(frame: Any) -> bytes:

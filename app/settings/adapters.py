@@ -81,8 +81,7 @@ def target(endpoint: PassThroughEndpoint, loaded: Loaded) -> AdapterTarget:
     adapter = loaded.adapters[path]
     if type(adapter) is ThreeMethods:  # whoever derives from it wants its own methods called
         return AdapterTarget(path, adapter.schema, takes_litellms_own=False)
-    is_reserved = litellm_library.load().is_reserved
-    own = OwnSchema(adapter, endpoint.error_format, is_reserved, endpoint.include_subpath)
+    own = OwnSchema(adapter, endpoint.error_format, litellm_library.load(), endpoint.include_subpath)
     return AdapterTarget(path, own, takes_litellms_own=True)
 
 

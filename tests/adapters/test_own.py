@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from traceback import format_exception
 from types import SimpleNamespace
 
 import pytest
 
 from app.adapters.own import OwnSchema, missing_methods
 from app.adapters.schema import ForeignRequest, Operation
-from app.errors import InternalError, InvalidRequest, UpstreamTimeout
+from app.errors import InvalidRequest, UpstreamTimeout
+from app.model_errors import AdapterFailed
 
 PARAMS = {"model": "openai/x", "api_key": "operator"}
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -46,8 +48,15 @@ class Model:
         return {"mode": mode}
 
 
+class Names:
+    """What litellm's library knows of names."""
+
+    is_reserved = {"api_key", "callbacks"}.__contains__
+    is_clients = {"messages", "temperature", "model"}.__contains__
+
+
 def own(adapter, takes_below=False):
-    return OwnSchema(adapter, "anthropic", {"api_key", "callbacks"}.__contains__, takes_below)
+    return OwnSchema(adapter, "anthropic", Names(), takes_below)
 
 
 def asked(body, path=None):
@@ -82,21 +91,97 @@ def test_what_the_client_misses_is_named(body, param):
     assert refused.value.param == param
 
 
+class ThatHandsAllOn(Adapter):
+    def translate_completion_input_params(self, kwargs):
+        return {**kwargs, "made": 1}
+
+
+def test_what_the_client_may_not_say_is_not_handed_on_whatever_it_is_called():
+    """AD-01: litellm's providers read model_id, fake_stream, deployment_url and hundreds more."""
+    body = {"messages": MESSAGES, "temperature": 1, "model_id": "arn:other", "token": "t", "note": "n", "region": "r"}
+    params = {**PARAMS, "allowed_openai_params": ["note"], "region": "operators"}
+    request = ForeignRequest(Operation("completion", {"model": "m", "tenant": "t"}), body, {}, lambda _model: params)
+
+    understood = own(ThatHandsAllOn()).understand(request)
+
+    assert understood.arguments == {"messages": MESSAGES, "temperature": 1, "note": "n", "made": 1, **params}
+    assert understood.dropped == ("model_id", "token", "tenant")
+
+
 @pytest.mark.parametrize("given", [None, [], {"model": "m"}, {"messages": "none"}])
 def test_an_adapter_that_gives_no_arguments_is_at_fault(given):
     adapter = Adapter()
     adapter.translate_completion_input_params = lambda kwargs: given
 
-    with pytest.raises(InternalError):
+    with pytest.raises(AdapterFailed):
         own(adapter).understand(asked({"model": "m", "messages": MESSAGES}))
 
 
-def test_a_key_of_the_adapters_own_is_no_missing_field():
+@pytest.mark.parametrize("key", ["messages", "cannot use operator", "operator-and-more", "", 3])
+def test_a_key_of_the_adapters_own_is_no_missing_field(key):
     adapter = Adapter()
-    adapter.translate_completion_input_params = lambda kwargs: {}["messages"]
+    adapter.translate_completion_input_params = lambda kwargs: {}[key]
 
-    with pytest.raises(KeyError):
+    with pytest.raises(AdapterFailed):
         own(adapter).understand(asked({"model": "m", "messages": MESSAGES}))
+
+
+def failing(fault):
+    """An adapter all of whose methods raise it."""
+
+    def fail(*_given):
+        raise fault
+        yield
+
+    def fail_at_once(*_given):
+        raise fault
+
+    adapter = Adapter()
+    adapter.translate_completion_input_params = adapter.translate_completion_output_params = fail_at_once
+    adapter.translate_completion_output_params_streaming = fail
+    return adapter
+
+
+@pytest.mark.parametrize("fault", [ValueError(f"cannot use {PARAMS}"), SystemExit("operator"), AssertionError(PARAMS)])
+def test_a_fault_of_the_adapters_own_is_told_without_what_it_was_given(fault):
+    request = own(Adapter()).understand(asked({"model": "m", "messages": MESSAGES, "stream": True}))
+    schema = own(failing(fault))
+    calls = (
+        lambda: schema.understand(asked({"model": "m", "messages": MESSAGES})),
+        lambda: schema.answer(SimpleNamespace(), request),
+        lambda: next(schema.frames([], request)),
+    )
+    for call in calls:
+        with pytest.raises(AdapterFailed) as failed:
+            call()
+
+        told = "".join(format_exception(failed.value))
+        assert "operator" not in told.replace("operator's", "")
+        assert type(fault).__name__ in str(failed.value.__cause__)
+        assert "test_own.py line " in str(failed.value.__cause__)
+
+
+@pytest.mark.parametrize("given", [None, {1, 2}, object()])
+def test_an_answer_that_is_none_is_the_adapters_fault(given):
+    adapter = Adapter()
+    adapter.translate_completion_output_params = lambda response: given
+    schema = own(adapter)
+    request = schema.understand(asked({"model": "m", "messages": MESSAGES}))
+
+    with pytest.raises(AdapterFailed):
+        schema.answer(SimpleNamespace(model="openai/x"), request)
+
+
+def test_what_the_gateway_raises_through_an_adapter_passes():
+    def chunks():
+        raise UpstreamTimeout("late")
+        yield
+
+    schema = own(Adapter())
+    request = schema.understand(asked({"model": "m", "messages": MESSAGES, "stream": True}))
+
+    with pytest.raises(UpstreamTimeout):
+        next(schema.frames(chunks(), request))
 
 
 @pytest.mark.parametrize("adapter", [WithoutArgument(), object()])

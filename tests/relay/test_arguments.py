@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from pydantic import SecretStr
 
 from app.adapters import litellm_library
@@ -99,3 +100,20 @@ def test_too_many_names_are_counted():
 
     assert len(field) < 2010
     assert field.endswith(f", +{1000 - field.count('name')}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    "model_id guardrailConfig token fake_stream mock_tool_calls mock_delay deployment_url project_id space_id"
+    " custom_endpoint cached_content bucket_name api_base timeout deployment_id default_headers anything".split(),
+)
+def test_no_name_that_decides_where_a_call_goes_is_a_clients(name):
+    """AD-01: what litellm's providers read, whether litellm declares it or not."""
+    assert not LIBRARY.is_clients(name)
+
+
+@pytest.mark.parametrize(
+    "name", "messages temperature stop tools thinking reasoning_effort response_format top_k".split()
+)
+def test_parameters_of_chat_completions_are_the_clients(name):
+    assert LIBRARY.is_clients(name)
