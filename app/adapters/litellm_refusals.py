@@ -28,7 +28,7 @@ class _Marking:
     def __next__(self) -> Any:
         chunk = next(self._inner)
         for choice in getattr(chunk, "choices", None) or ():
-            delta = getattr(choice, "delta", None)
+            delta: Any = getattr(choice, "delta", None)
             if refusal := getattr(delta, "refusal", None):
                 theirs = getattr(delta, "provider_specific_fields", None) or {}
                 delta.provider_specific_fields = {**theirs, "refusal": refusal}
