@@ -21,6 +21,7 @@ FINISH_REASONS = {
 }
 UNKNOWN_REASON = "OTHER"
 MALFORMED = "MALFORMED_FUNCTION_CALL"
+CUT_OFF = ("MAX_TOKENS", "SAFETY")
 
 
 def answer(completion: Body, request: CompletionRequest) -> Json:
@@ -60,12 +61,15 @@ def candidate(choice: Body, parts: list[Part]) -> Json:
 
 
 def finish(reason: Json, malformed: list[str], *, is_refused: bool) -> dict[str, str]:
-    """Return finishReason, and in finishMessage the calls whose arguments are no JSON object."""
-    if malformed:
-        return {"finishReason": MALFORMED, "finishMessage": f"Malformed function call: {'; '.join(malformed)}"}
-    if is_refused:
-        return {"finishReason": "SAFETY"}
-    return {"finishReason": FINISH_REASONS.get(reason, UNKNOWN_REASON)}
+    """Return finishReason, and in finishMessage the calls whose arguments are no JSON object.
+
+    What was cut off is half written for that very reason, so the reason stays.
+    """
+    told = "SAFETY" if is_refused else FINISH_REASONS.get(reason, UNKNOWN_REASON)
+    if not malformed:
+        return {"finishReason": told}
+    told = told if told in CUT_OFF else MALFORMED
+    return {"finishReason": told, "finishMessage": f"Malformed function call: {'; '.join(malformed)}"}
 
 
 def refusal(message: Body) -> str:
