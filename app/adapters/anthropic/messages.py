@@ -22,7 +22,10 @@ def read_messages(body: Members, dropped: Dropped) -> list[Json]:
     turns = body.values("messages")
     if not turns:
         refuse("messages", "must be a list of at least one message.")
-    return system + [message for value, place in turns for message in _turn(Members(value, place), dropped)]
+    messages = [message for value, place in turns for message in _turn(Members(value, place), dropped)]
+    if not messages:
+        refuse(f"{turns[0][1]}.content", "says nothing, and no other message does.")
+    return system + messages
 
 
 def _system(turn: Members, name: str, dropped: Dropped) -> list[Json]:

@@ -5,7 +5,7 @@ Message and SystemContentBlock of the Bedrock runtime API (2023-09-30); `message
 
 from app.adapters.bedrock.asked import Asked
 from app.adapters.bedrock.caching import mark
-from app.adapters.bedrock.kinds import SYSTEM_KINDS
+from app.adapters.bedrock.kinds import KINDS, SYSTEM_KINDS
 from app.adapters.bedrock.parts import Part, content, parts
 from app.adapters.bedrock.reading import Json, items, kind, members, one_of, wrong
 from app.adapters.bedrock.said import Said
@@ -23,6 +23,8 @@ def messages(system: Json, turns: Json, prefix: str, dropped: list[str]) -> list
         raise wrong(field, "must be a list of at least one message")
     for turn, inner in items(turns, field):
         found += _turn(members(turn, inner), inner, dropped)
+    if all(turn["role"] == "system" for turn in turns):
+        raise wrong(f"{field}[0].role", "is system, as all are, and leaves nothing to answer; one must be of the user")
     if all(message["role"] == "system" for message in found):
         raise wrong(field, "holds nothing that a model could be asked")
     return found
@@ -44,7 +46,9 @@ def _turn(turn: dict[str, Json], field: str, dropped: list[str]) -> list[Message
 def _system(blocks: Json, field: str, dropped: list[str]) -> list[Message]:
     found: list[Part] = []
     for block, inner in items(blocks, field):
-        shape, value = kind(block, inner, SYSTEM_KINDS)
+        shape, value = kind(block, inner, KINDS)
+        if shape not in SYSTEM_KINDS:
+            raise wrong(f"{inner}.{shape}", f"is nothing for the system; it has {', '.join(sorted(SYSTEM_KINDS))}")
         if shape == "cachePoint":
             mark(found, value, f"{inner}.cachePoint", dropped)
         else:
