@@ -1,7 +1,7 @@
 # `make demo` first, then `make test`; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint format lock schema bench
+.PHONY: help demo test run lint format lock schema bench soak differential
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ IN_VENV := $(VENV)/bin/python
 PIP_INSTALL := $(IN_VENV) -m pip install -qq --disable-pip-version-check --require-hashes
 
 help:  ## list these targets
-	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.full  ## send four requests through the gateway and stay up (PORT=4000, ONCE=1 to end by itself)
 	@$(IN_VENV) -m examples.demo
@@ -35,6 +35,12 @@ schema: $(VENV)/.full  ## write config/schema.json, for editors
 
 bench: $(VENV)/.dev  ## measure what is promised, beside peers; writes docs/performance.md (ARGS="--only small")
 	$(IN_VENV) -m bench $(ARGS)
+
+soak: $(VENV)/.dev  ## faults at length, with their figures, some fifteen minutes (ARGS="G4 G30 --scale 10")
+	$(IN_VENV) -m tests.faults.soak $(ARGS)
+
+differential: $(VENV)/.dev  ## mutated requests to this gateway, nginx and HAProxy (ARGS="--count 100000")
+	$(IN_VENV) -m tests.faults.differential $(ARGS)
 
 # The locks hold one resolution: the full set first, the other two constrained by it.
 COMPILE := $(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
