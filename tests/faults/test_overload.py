@@ -80,6 +80,8 @@ def half(number: int) -> bytes:
             return f"GET /f{target} HTTP/1.1\r\nHost: g\r\n\r\n".encode()
 
 
+# The loop ends while the harness's own upstream is still accepting: a socket of its, not of the gateway's.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_dead_upstream_harms_no_other_route(play: Play, other_listener: socket.socket, faults_gateway: object) -> None:
     """G26, OR-05: calls hang on one upstream, and go on waiting; those of another are answered."""
 
@@ -96,11 +98,9 @@ def test_dead_upstream_harms_no_other_route(play: Play, other_listener: socket.s
             ]
             health = await ask_once(port, Plan("health", "plain"), "/health/readiness")
             still = sum(not task.done() for task in hanging)
-            for task in hanging:
-                task.cancel()
-            await asyncio.gather(*hanging, return_exceptions=True)
             for caller in callers:
                 caller.close()
+            await asyncio.gather(*hanging)
             wrong = [told for verdict in verdicts if (told := as_planned(verdict)) is not None]
             return Findings(wrong, {"hanging": still, "answered": len(alive.whole), "health": health.status})
 
