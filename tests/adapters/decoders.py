@@ -45,7 +45,9 @@ def aws_events(stream: bytes) -> list[Any]:
     """Return [{"headers", "payload"}] of an AWS event stream, both checksums judged by botocore."""
     buffer = EventStreamBuffer()
     buffer.add_data(stream)
-    return [{"headers": got.headers, "payload": json.loads(got.payload)} for got in buffer]
+    messages = list(buffer)
+    assert sum(got.prelude.total_length for got in messages) == len(stream)  # botocore waits for the rest of one
+    return [{"headers": got.headers, "payload": json.loads(got.payload)} for got in messages]
 
 
 def google_stream(stream: bytes) -> list[Any]:

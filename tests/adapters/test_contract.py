@@ -32,6 +32,8 @@ CONNECTION = {
     "mock_response": "evil",
     "fallbacks": ["evil"],
 }
+# What ends a stream of each wire.
+END = {"anthropic": "message_stop", "bedrock": "metadata", "gemini": None}
 OPENAI = {
     "messages": TypeAdapter(list[ChatCompletionMessageParam]),
     "tools": TypeAdapter(list[ChatCompletionToolParam]),
@@ -170,20 +172,27 @@ def test_a_stream_that_breaks_anywhere_ends_with_whole_frames_and_an_error(case)
 def test_a_completion_that_lacks_a_member_still_becomes_an_answer(case):
     schema = case.wire.schema()
     request = case.understood(schema)
+    always = set(schema.answer({}, request))
 
     for spoiled in lacking_one(case["completion"]):
-        json.dumps(schema.answer(spoiled, request), allow_nan=False)
+        answer = schema.answer(spoiled, request)
+        assert json.loads(json.dumps(answer, allow_nan=False)) == answer
+        assert always <= set(answer)
 
 
 @over("chunks")
 def test_chunks_that_lack_a_member_still_become_frames(case):
     for spoiled in lacking_one(case["chunks"]):
-        case.wire.decode(streamed(case, [chunk or {} for chunk in spoiled]))
+        frames = case.wire.decode(streamed(case, [chunk or {} for chunk in spoiled]))
+        assert ends(frames) in ([END[case.wire_name]], [])
+        assert bool(frames) or not any(chunk and (chunk.get("choices") or chunk.get("usage")) for chunk in spoiled)
 
 
 @over("chunks")
 def test_an_empty_stream_has_whole_frames(case):
-    case.wire.decode(streamed(case, []))
+    frames = case.wire.decode(streamed(case, []))
+
+    assert ends(frames) == ([] if case.wire_name == "gemini" else [END[case.wire_name]])
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -228,6 +237,11 @@ def test_whatever_json_comes_is_understood_or_refused(name, data):
 def streamed(case: Case, chunks: Iterable[Any]) -> bytes:
     schema = case.wire.schema()
     return b"".join(schema.frames(chunks, case.understood(schema)))
+
+
+def ends(frames: list[Any]) -> list[str | None]:
+    """Return the name of the last frame, where there is one; Gemini's have none."""
+    return [frame.get("event") or frame.get("headers", {}).get(":event-type") for frame in frames[-1:]]
 
 
 def breaking(chunks: Iterable[Any]) -> Iterator[Any]:

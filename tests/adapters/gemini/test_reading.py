@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from app.adapters.gemini.reading import DEEPEST, check_depth
+from app.adapters.gemini.schema import GeminiSchema
+from app.adapters.schema import ForeignRequest, Operation
 from app.errors import InvalidRequest
+
+
+def body(levels: int) -> Any:
+    """Return a body of so many levels, most of them in the arguments of a call."""
+    call = {
+        "name": "f",
+        "args": {"deep": nested(levels - len(("body", "list", "content", "list", "part", "call", "args")))},
+    }
+    return {"contents": [{"parts": [{"text": "-"}]}, {"role": "model", "parts": [{"functionCall": call}]}]}
 
 
 def nested(levels: int) -> Any:
@@ -18,10 +29,14 @@ def nested(levels: int) -> Any:
 
 
 def test_what_protobuf_takes_is_taken():
-    check_depth(nested(DEEPEST - 1))
+    asked = ForeignRequest(Operation("generateContent", {"model": "m"}), body(DEEPEST - 1))
+
+    (_, called) = GeminiSchema().understand(asked).arguments["messages"]
+
+    assert called["tool_calls"][0]["function"]["arguments"].count("innermost") == 1
 
 
-@pytest.mark.parametrize("levels", [DEEPEST + 1, 100_000], ids=["a little", "far"])
+@pytest.mark.parametrize("levels", [DEEPEST, 100_000], ids=["a little", "far"])
 def test_what_is_deeper_is_refused(levels):
     with pytest.raises(InvalidRequest, match="100 levels"):
-        check_depth(nested(levels))
+        check_depth(body(levels))
