@@ -9,6 +9,7 @@ import hashlib
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 from bench.wire import length_of
 
@@ -51,7 +52,9 @@ def _head(octets: int) -> bytes:
 def main() -> None:
     with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
         while True:
-            serve(listener.accept()[0])
+            # Whoever only looked whether we answer is gone by now.
+            with suppress(OSError):
+                serve(listener.accept()[0])
 
 
 if __name__ == "__main__":
