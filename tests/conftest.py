@@ -11,12 +11,17 @@ from string import Template
 from types import MappingProxyType
 
 import pytest
+from hypothesis import settings
 
 from tests.kit import adapters, canaries
 from tests.kit.client import Client
 from tests.kit.gateway import Gateway, free_port
 from tests.kit.openai_server import OpenAIServer
 from tests.kit.upstream import Upstream, answer
+
+# A busy machine is no finding, and what fails once must fail again.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.load_profile("suite")
 
 HERE = Path(__file__).parent
 CERTS = HERE / "kit" / "certs"
