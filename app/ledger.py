@@ -4,6 +4,8 @@ The outermost layer: it sees relayed answers, refusals and the gateway's own pag
 each its request id and its one line in the log.
 """
 
+import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -13,10 +15,13 @@ from typing import Any
 from flask import Flask
 
 from app.arrival import Environ, open_exchange
+from app.dialects import error_body, error_fields
 from app.errors import InternalError, ServerStopping, TransferBroken, UpstreamBroke
 from app.exchange import Exchange, Outcome
 from app.fields import Fields
 from app.telemetry.exchange_log import log_exchange
+
+logger = logging.getLogger("tollhouse")
 
 StartResponse = Callable[..., Any]
 Observe = Callable[[Exchange], None]
@@ -72,6 +77,10 @@ class Ledger:
         try:
             pieces = self._serve(environ, start)
         except BaseException as fault:
+            if isinstance(fault, Exception) and not isinstance(fault, TransferBroken):
+                # Flask turns its views' faults into answers; this one is its own, or a library's that upset it.
+                logger.exception("exchange %s could not be served", exchange.request_id)
+                return Entry(exchange, failed(exchange, start), self._close)
             exchange.fail(Outcome.REFUSED, type(fault).__name__, InternalError.code)
             self._close(exchange)
             raise
@@ -91,6 +100,16 @@ class Ledger:
             ending()
         for observe in self._observers.closed:
             observe(exchange)
+
+
+def failed(exchange: Exchange, start: StartResponse) -> list[bytes]:
+    """Answer with a 500 in the route's dialect; raises where an answer has begun already."""
+    refusal = InternalError("The gateway failed; its log has the cause.")
+    exchange.fail(Outcome.REFUSED, refusal.code, refusal.code)
+    body = json.dumps(error_body(refusal, exchange.error_format, exchange.request_id)).encode()
+    fields = error_fields(refusal, exchange.error_format, exchange.request_id)
+    start(refusal.status_line, [*fields, ("Content-Length", str(len(body)))], sys.exc_info())
+    return [body]
 
 
 class Entry:

@@ -1,5 +1,7 @@
 """Whatever happens to an exchange, it gets one id and one line, written at its last octet."""
 
+import json
+
 import pytest
 
 from app.errors import ClientLeft, UpstreamBroke
@@ -152,6 +154,30 @@ def test_an_application_that_fails_outright_is_logged_too(lines):
 
     (line,) = lines()
     assert (line["outcome"], line["cause"], line["status"]) == ("refused", "SystemExit", 0)
+
+
+def test_a_fault_of_flasks_own_is_a_500_in_the_routes_dialect_with_the_exchanges_id(lines):
+    def serve(environ, start_response):
+        environ[EXCHANGE].error_format = "anthropic"
+        raise LookupError("secret")
+
+    server = Server()
+    with logged("tollhouse") as records:
+        entry = Ledger(serve)(an_environ(), server.start_response)
+        body = b"".join(entry)
+        entry.close()
+
+    (line,) = lines()
+    error = json.loads(body)
+    assert (server.status, error["type"], error["request_id"]) == (
+        "500 Internal Server Error",
+        "error",
+        line["request_id"],
+    )
+    assert dict(server.fields)["x-gateway-request-id"] == line["request_id"]
+    assert (line["outcome"], line["status"], line["cause"]) == ("refused", 500, "internal_error")
+    assert b"secret" not in body
+    assert any(record.exc_info for record in records)
 
 
 def test_a_close_that_fails_does_not_lose_the_line(lines):
