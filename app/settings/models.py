@@ -170,7 +170,7 @@ class KeyEntry(_Entry):
         default=None, description="Paths of routes it may use, with what lies below them; all if left out."
     )
     rpm_limit: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Requests in any 60 s, over all routes; 0 refuses every request."
+        default=None, description="Requests in any 60 s, over all routes; 0 refuses every request (403)."
     )
     tpm_limit: Count | None = Field(default=None, description="Tokens per minute.")
     max_parallel_requests: Count | None = Field(default=None, description="Requests at one time.")
