@@ -61,6 +61,16 @@ ROME, OSLO = '{"city": "Rome"}', '{"city": "Oslo"}'
             [0, 1, 0, 1],
             id="ids alone",
         ),
+        pytest.param(
+            [[piece('{"a', "f", id="a"), piece('{"b', "f", id="b")], [piece('":1}', id="b")], [piece('":1}', id="a")]],
+            [0, 1, 1, 0],
+            id="ids alone, two in one chunk",
+        ),
+        pytest.param(
+            [[piece('{"', "f", index=n, id="a")] for n in (0, 1)] + [[piece('":1}', index=n, id="a")] for n in (0, 1)],
+            [0, 1, 0, 1],
+            id="one id, two indexes, mixed",
+        ),
         pytest.param([[None, {"function": None}, {"index": 0}]], [0, 1, 0], id="empty pieces"),
     ],
 )
@@ -68,15 +78,6 @@ def test_a_piece_finds_its_call(chunks, numbers):
     calls = ToldCalls()
 
     assert [number for pieces in chunks for number, _ in calls.numbered(pieces)] == numbers
-
-
-def test_a_text_of_a_megabyte_is_read_once_for_its_end():
-    """A server that repeats the name in each piece may cost no more than its pieces."""
-    calls = ToldCalls()
-
-    numbers = {n for _ in range(100_000) for n, _ in calls.numbered([piece("0123456789", "f", index=0)])}
-
-    assert numbers == {0}
 
 
 ASKED = {

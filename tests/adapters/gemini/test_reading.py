@@ -11,13 +11,13 @@ from app.adapters.gemini.schema import GeminiSchema
 from app.adapters.schema import ForeignRequest, Operation
 from app.errors import InvalidRequest
 
+# body, contents, content, parts, part, call, args
+ABOVE = 7
+
 
 def body(levels: int) -> Any:
     """Return a body of so many levels, most of them in the arguments of a call."""
-    call = {
-        "name": "f",
-        "args": {"deep": nested(levels - len(("body", "list", "content", "list", "part", "call", "args")))},
-    }
+    call = {"name": "f", "args": {"deep": nested(levels - ABOVE)}}
     return {"contents": [{"parts": [{"text": "-"}]}, {"role": "model", "parts": [{"functionCall": call}]}]}
 
 
