@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+from jiter import from_json
 
 from app.adapters.anthropic.request import Notes
 from app.adapters.schema import Body, CompletionRequest
@@ -19,6 +22,9 @@ STOP_REASONS = {
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
+
+# The member under which arguments are told that are no object.
+RAW_ARGUMENTS = "raw_arguments"
 
 
 def message(completion: Body, request: CompletionRequest) -> Json:
@@ -146,11 +152,23 @@ def _call(call: Body, index: int, notes: Notes, within: str) -> Json:
 
 
 def _input(arguments: Json) -> Json:
-    """Return the arguments as an object; what a model has written wrongly is kept, as text."""
-    if not arguments:
+    """Return the arguments as an object; what is none is kept, as text."""
+    if not arguments or (isinstance(arguments, str) and not arguments.strip()):
         return {}
-    try:
-        found = json.loads(arguments) if isinstance(arguments, str) else arguments
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {"raw_arguments": arguments}
+    found = _read(arguments) if isinstance(arguments, str) else arguments
+    return found if isinstance(found, dict) else {RAW_ARGUMENTS: arguments}
+
+
+def _read(arguments: str) -> Json:
+    """Return what the arguments say, None for nothing. Where they are cut off, Anthropic's SDK decides what that is:
+    it reads streams with the same function, so whole answers say the same."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(arguments, parse_constant=_no_number)
+    with suppress(ValueError):
+        return from_json(arguments.encode(), partial_mode=True, allow_inf_nan=False)
+    return None
+
+
+def _no_number(constant: str) -> float:
+    # Python reads NaN and Infinity; JSON has neither, and no SDK would read our answer.
+    raise ValueError(constant)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from app.adapters.anthropic.answer import RAW_ARGUMENTS
 from app.adapters.schema import Body
 
 Json = Any
@@ -87,6 +88,7 @@ class ToolUse(Text):
         self._long_names = long_names
         self._name = ""
         self._arguments: list[str] = []
+        self._opening = ""
 
     def take(self, call: Body) -> None:
         function = call.get("function") or {}
@@ -96,6 +98,7 @@ class ToolUse(Text):
             self._name += name
         self.pieces.append(arguments)
         self._arguments.append(arguments)
+        self._opening = self._opening or arguments.lstrip()[:1]
 
     def is_whole(self) -> bool:
         try:
@@ -107,7 +110,12 @@ class ToolUse(Text):
     def events(self, index: int, *, is_done: bool) -> Iterator[Json]:
         if is_done or any(self.pieces):
             yield from self._begin(index, self._beginning())
-        yield from self._grow(index, "input_json_delta", "partial_json")
+        if is_done and self._opening not in ("", "{"):
+            # No object, whatever follows: it was held back, and is told as in a whole answer.
+            self.pieces = [json.dumps({RAW_ARGUMENTS: "".join(self._arguments)})]
+            self._opening = "{"
+        if self._opening == "{":
+            yield from self._grow(index, "input_json_delta", "partial_json")
         if is_done:
             yield _stop(index)
 

@@ -9,6 +9,10 @@ from tests.adapters.anthropic.sdk import SCHEMA, read, understood
 
 TEXT = st.text(max_size=12)
 VALUES = st.dictionaries(TEXT, TEXT | st.integers() | st.lists(TEXT, max_size=2), max_size=3)
+# Whole objects, objects that are cut off, and what never was one.
+OTHERS = st.sampled_from(["", " ", "[1, 2]", '"Rome"', "12", "null", "Rome, I think", " [", "NaN"])
+CUT_OFF = VALUES.map(json.dumps).flatmap(lambda text: st.integers(1, len(text)).map(lambda end: text[:end]))
+ARGUMENTS = VALUES.map(json.dumps) | CUT_OFF | OTHERS
 NAMES = st.sampled_from(["get_weather", "f", "x" * 64])
 
 
@@ -23,14 +27,14 @@ def cut(draw, text):
 def whole(draw):
     """Return a message: thoughts with their signatures, a text, calls with distinct ids."""
     thoughts = draw(st.lists(st.tuples(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=6)), max_size=2))
-    calls = draw(st.lists(st.tuples(NAMES, VALUES), max_size=3))
+    calls = draw(st.lists(st.tuples(NAMES, ARGUMENTS), max_size=3))
     return {
         "role": "assistant",
         "content": draw(TEXT),
         "thinking_blocks": [{"type": "thinking", "thinking": text, "signature": sign} for text, sign in thoughts],
         "tool_calls": [
-            {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": json.dumps(value)}}
-            for index, (name, value) in enumerate(calls)
+            {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            for index, (name, arguments) in enumerate(calls)
         ],
     }
 
