@@ -10,15 +10,7 @@ from app.adapters.litellm_library import close, module, plain
 from app.adapters.litellm_refusals import keep_refusals
 from tests.kit import openai_server as kit
 from tests.kit.openai_server import OpenAIServer
-
-PIECES = ["I cannot ", "help with that."]
-
-
-def refuse(visit: Any, body: Any) -> None:
-    """Refuses in OpenAI's own words, which stand beside the content."""
-    visit.complete(
-        body, {"content": None, "refusal": "".join(PIECES)}, "stop", [{"refusal": piece} for piece in PIECES]
-    )
+from tests.kit.refusing import PIECES, refuse
 
 
 @pytest.fixture
