@@ -18,8 +18,8 @@ from app.targets import has_dot_segment, split_request_target
 Environ = dict[str, Any]
 
 READ_BYTES = 64 * 1024
-# RFC 9112 §3.2 with RFC 3986 §3.2.2: a name, an IPv4 address or a bracketed IPv6 one, and perhaps a port.
-HOST = compile_pattern(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::[0-9]*)?")
+# RFC 9110 §4.2.1: a name, an IPv4 address or a bracketed IPv6 one, and perhaps a port; in http it is never empty.
+HOST = compile_pattern(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]*)?")
 
 
 def open_exchange(environ: Environ) -> Exchange:

@@ -209,6 +209,8 @@ def test_broken_request_line_is_refused_and_closed(client: Client, upstream: Ups
         pytest.param(b"GET /plain HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", id="RP-20 two equal Hosts"),
         pytest.param(b"GET /plain HTTP/1.1\r\nHost: a/b\r\n\r\n", id="RP-20 Host is no authority"),
         pytest.param(b"GET /plain HTTP/1.1\r\nHost: a b\r\n\r\n", id="RP-20 Host with a space"),
+        pytest.param(b"GET /plain HTTP/1.1\r\nHost:\r\n\r\n", id="RP-20 empty Host"),
+        pytest.param(b"DELETE http://a/plain HTTP/1.1\r\nHost: \r\n\r\n", id="RP-20 empty Host beside a URL"),
     ],
 )
 def test_request_without_one_good_host_is_a_400(client: Client, upstream: Upstream, octets: bytes) -> None:
