@@ -1,5 +1,6 @@
 """What litellm raises, as a refusal: told by the names of its exceptions, so that nothing of it is imported."""
 
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from math import ceil
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from app.errors import (
     GatewayError,
+    InvalidRequest,
     Refusal,
     StreamBroken,
     UpstreamInvalidResponse,
@@ -35,6 +37,12 @@ MOST_RETRY_AFTER_S = 24 * 3600
 LATE = ("Timeout", "APITimeoutError", "TimeoutException")
 UNREADABLE = ("JSONDecodeError", "DecodingError", "RemoteProtocolError", "APIResponseValidationError")
 UNCONNECTED = ("APIConnectionError", "TransportError")
+# litellm fell over what it read, if there was an answer to read.
+FALLEN_OVER = ("LookupError", "TypeError", "ValueError", "AttributeError", "AssertionError")
+# litellm's own word on the request; nobody was asked.
+UNASKED = ("ImageFetchError", "UnsupportedParamsError")
+
+BY_URL = "This model takes no image or file by its URL, and the gateway fetches none; send its octets."
 
 
 class ProviderSaid(Exception):
@@ -45,10 +53,11 @@ class ProviderSaid(Exception):
         self.status = status
 
 
-def refusal_of(fault: BaseException, params: Mapping[str, Any]) -> GatewayError:
+def refusal_of(fault: BaseException, params: Mapping[str, Any], heard: int | None = None) -> GatewayError:
     """Return the refusal that tells a client what an exception of litellm's means, its cause a `ProviderSaid`.
 
-    `params` are the model's `litellm_params`: their values stay out of every message.
+    `params` are the model's `litellm_params`: their values stay out of every message. `heard` is the status of the
+    answer that came, where it is known: what is wrong after a good one is not the client's fault.
     """
     links = list(_chain(fault))
     for link in links:
@@ -59,12 +68,26 @@ def refusal_of(fault: BaseException, params: Mapping[str, Any]) -> GatewayError:
     names = {kind.__name__ for link in links for kind in type(link).__mro__}
     # Of a stream's fault litellm makes one with a status of its own.
     status = getattr(getattr(fault, "original_exception", None) or fault, "status_code", None)
+    if heard is not None and heard < 400:
+        names = _after_answer(names, heard, is_told=bool(told))
+        status = _told_status(links) or status
     refusal = _by_name(names, said) or _by_status(status, said, retry_after_s(links))
-    heard = None if isinstance(refusal, UpstreamUnreachable | UpstreamTimeout) else status
+    is_unheard = isinstance(refusal, UpstreamUnreachable | UpstreamTimeout) or any(name in names for name in UNASKED)
     # Other words than the provider's may quote what it sent, which is no business of a log.
     names_of_links = " from ".join(dict.fromkeys(type(link).__name__ for link in links))
-    refusal.__cause__ = ProviderSaid(f"{names_of_links}: {said}" if told else names_of_links, heard)
+    cause = f"{names_of_links}: {said}" if told else names_of_links
+    refusal.__cause__ = ProviderSaid(cause, None if is_unheard else heard or status)
     return refusal
+
+
+def _after_answer(names: set[str], heard: int, *, is_told: bool) -> set[str]:
+    """Return the exceptions' names with what they mean once an answer had begun; `is_told` of one that tells an error.
+
+    litellm then calls its own faults those of a connection, or of the request.
+    """
+    left = names.difference(UNCONNECTED)
+    is_unreadable = heard >= 300 or left != names or not left.isdisjoint(FALLEN_OVER)
+    return left | {UNREADABLE[0]} if is_unreadable and not is_told else left
 
 
 def in_stream(refusal: GatewayError) -> GatewayError:
@@ -80,6 +103,8 @@ def _by_name(names: Container[str], said: str) -> Refusal | None:
     """Return what the exceptions' names say by themselves: their status codes are litellm's inventions."""
     if "ContextWindowExceededError" in names:
         return ContextTooLong(said, param="messages")
+    if UNASKED[0] in names:
+        return InvalidRequest(BY_URL, param="messages")
     if any(name in names for name in LATE):
         return UpstreamTimeout("The model did not answer in time; it may still do the work.")
     if any(name in names for name in UNREADABLE):
@@ -125,6 +150,17 @@ def _told(links: Iterable[BaseException]) -> str:
         if isinstance(message, str) and message:
             return message
     return ""
+
+
+def _told_status(links: Iterable[BaseException]) -> int | None:
+    """Return the status that an error has which came in place of an answer, or of a piece of a stream."""
+    for link in links:
+        body = getattr(link, "body", None)
+        error = body.get("error", body) if isinstance(body, dict) else None
+        code = str(error.get("code")) if isinstance(error, dict) else ""
+        if re.fullmatch("[45][0-9][0-9]", code):
+            return int(code)
+    return None
 
 
 def _words(links: Iterable[BaseException]) -> str:

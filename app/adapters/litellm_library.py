@@ -1,14 +1,8 @@
-"""litellm, loaded late and made quiet: the one module that imports it.
-
-What it does in the background is switched off and not only silenced: each call hands logging tasks to a pool of
-threads, where under gevent coroutines are made that nobody can await.
-"""
+"""litellm, loaded late and tamed: the one module that imports it."""
 
 import importlib
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from functools import cache
 from importlib import metadata
 from inspect import signature
@@ -16,7 +10,9 @@ from re import compile as compile_pattern
 from typing import Any
 
 from app.adapters.litellm_faults import in_stream, refusal_of
-from app.errors import StreamBroken
+from app.adapters.litellm_refusals import keep_refusals
+from app.adapters.litellm_tamed import HEARD, tame
+from app.errors import StreamBroken, UpstreamInvalidResponse
 
 # 1.82.7 and 1.82.8 stole credentials (BerriAI/litellm issue 24512); of 1.107 the registry holds nothing any more.
 NEVER = compile_pattern(r"1\.82\.[78]|1\.107(\..*)?")
@@ -25,7 +21,6 @@ INSTALL = "pip install -r requirements.txt"
 # Read by litellm and httpx: nothing is fetched at import, no .env file is read, and the proxies of the gateway's own
 # environment are not for its upstreams (CONTRACT §3).
 ENVIRONMENT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "NO_PROXY": "*", "no_proxy": "*"}
-LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
 
 # Arguments that decide where a call goes, as whom, and what is done with it, by the providers' prefixes.
 CONNECTION = compile_pattern(
@@ -61,7 +56,7 @@ def load() -> "Library":
     """Return litellm, imported at the first call; some 2 s and 150 MB, so do it once and before the fork."""
     os.environ.update(ENVIRONMENT)
     litellm = importlib.import_module("litellm")
-    _silence(litellm)
+    tame(litellm)
     _restore(litellm.AnthropicConfig)
     return Library(litellm)
 
@@ -119,11 +114,15 @@ class Library:
 
         Raises a Refusal for whatever goes wrong at the model's side; `params` are kept out of its message.
         """
+        HEARD.status = None
         try:
             # Its MCP gateway is not ours, and needs a package of its own for every call that has tools.
-            return self._litellm.completion(**arguments, _skip_mcp_handler=True)
+            answer = self._litellm.completion(**arguments, _skip_mcp_handler=True)
         except Exception as fault:
-            raise refusal_of(fault, params)  # noqa: B904 - its cause is what may be told of the fault
+            raise refusal_of(fault, params, HEARD.status)  # noqa: B904 - its cause is what may be told of the fault
+        if not getattr(answer, "choices", True):
+            raise UpstreamInvalidResponse("The model's provider sent an answer without a choice.")
+        return answer
 
     def chunks(self, stream: Any, params: Mapping[str, Any]) -> Iterator[Any]:
         """Yield litellm's chunks; raises a Refusal where the stream breaks off.
@@ -131,6 +130,7 @@ class Library:
         Some of litellm's providers are called only when the first chunk is asked for.
         """
         has_begun = False
+        keep_refusals(stream)
         try:
             for chunk in stream:
                 if _is_made_up(stream, chunk):
@@ -138,14 +138,16 @@ class Library:
                 yield chunk
                 has_begun = True
         except Exception as fault:
-            refusal = refusal_of(fault, params)
+            refusal = refusal_of(fault, params, HEARD.status)
             raise in_stream(refusal) if has_begun else refusal  # noqa: B904
 
     def count_tokens(self, params: Mapping[str, Any], arguments: Mapping[str, Any]) -> int:
         """Return how many tokens the messages and tools have, as far as litellm can tell."""
         named = {name: arguments[name] for name in ("messages", "tools", "tool_choice") if name in arguments}
         try:
-            return int(self._litellm.token_counter(model=params["model"], **named))
+            # It would fetch an image by its URL to learn its size.
+            counted = self._litellm.token_counter(model=params["model"], use_default_image_token_count=True, **named)
+            return int(counted)
         except Exception as fault:
             raise refusal_of(fault, params)  # noqa: B904
 
@@ -180,36 +182,9 @@ def _is_made_up(stream: Any, chunk: Any) -> bool:
     return stream.received_finish_reason is None and stream.intermittent_finish_reason is None
 
 
-def _silence(litellm: Any) -> None:
-    litellm.telemetry = False
-    litellm.suppress_debug_info = True
-    litellm.disable_streaming_logging = True
-    pool = importlib.import_module("litellm.litellm_core_utils.thread_pool_executor")
-    pool.executor.submit = _submit_nothing
-    services = importlib.import_module("litellm._service_logger")
-    # It runs an event loop of asyncio's in the caller's greenlet, at every call to a model. While one greenlet waits
-    # in its loop, the others find that loop running and leave their tasks, with their contexts, to it.
-    services.ServiceLogging._dispatch_from_sync = staticmethod(_dispatch_nothing)
-    for name in LOGGERS:
-        # Its handlers write past the gateway's own log, and what they write may hold what a client said.
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.setLevel(logging.CRITICAL)
-
-
 def _restore(config: Any) -> None:
     """Give back the two helpers that the adapter on LiteLLM's page calls (litellm 1.44 had them)."""
     page = importlib.import_module("app.adapters.anthropic.page")
     for name in ("translate_anthropic_to_openai", "translate_openai_response_to_anthropic"):
         if not hasattr(config, name):
             setattr(config, name, staticmethod(getattr(page, name)))
-
-
-def _dispatch_nothing(_hook: Callable[[], Any]) -> None:
-    """Tell no service of litellm's how long a call took: there is none."""
-
-
-def _submit_nothing(*_task: Any, **_more: Any) -> "Future[Any]":
-    future: Future[Any] = Future()
-    future.cancel()
-    return future

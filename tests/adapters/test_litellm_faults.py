@@ -74,6 +74,53 @@ def test_what_a_fault_came_from_says_more(name, code):
     assert refusal_of(outer, PARAMS).code == code
 
 
+@pytest.mark.parametrize("name", ["KeyError", "TypeError", "ValidationError", "APIConnectionError", "TransportError"])
+def test_what_is_wrong_with_an_answer_is_not_the_clients_fault(name):
+    """litellm calls it 422, with the whole answer in its words, or a connection that failed."""
+    outer = fault("VertexAIError", 422, message="Received=the whole answer, Error converting. File an issue")
+    kind = {"KeyError": KeyError, "TypeError": TypeError, "ValidationError": ValueError}.get(name, Exception)
+    outer.__context__ = type(name, (kind,), {})("usageMetadata")
+
+    refusal = refusal_of(outer, PARAMS, 200)
+
+    assert (refusal.status, refusal.code) == (502, "upstream_invalid_response")
+    assert "whole answer" not in refusal.message + str(refusal.__cause__)
+    assert refusal.__cause__.status == 200
+
+
+def test_a_redirect_is_no_answer():
+    assert refusal_of(fault("APIStatusError", 307), PARAMS, 307).code == "upstream_invalid_response"
+
+
+@pytest.mark.parametrize("number", [429, "429"])
+def test_an_error_in_the_place_of_an_answer_has_its_own_status(number):
+    outer = fault("APIConnectionError", 500)
+    outer.__cause__ = fault("APIError", body={"message": "slow down", "code": number})
+
+    refusal = refusal_of(outer, PARAMS, 200)
+
+    assert (refusal.code, str(refusal.__cause__)) == (
+        "upstream_rate_limited", "APIConnectionError from APIError: slow down"
+    )  # fmt: skip
+
+
+def test_an_error_in_the_place_of_an_answer_may_have_no_status():
+    outer = fault("APIConnectionError", 500)
+    outer.__cause__ = fault("APIError", body={"message": "no", "code": "rate"})
+
+    assert refusal_of(outer, PARAMS, 200).code == "upstream_failed"
+
+
+def test_what_is_not_fetched_is_told_in_our_words():
+    raised = fault("ImageFetchError", 400, message="Unable to fetch url=https://x/?signature=canary")
+
+    refusal = refusal_of(raised, PARAMS)
+
+    assert (refusal.status, refusal.code, refusal.param) == (400, "invalid_request", "messages")
+    assert "canary" not in refusal.message + str(refusal.__cause__)
+    assert refusal.__cause__.status is None
+
+
 def test_what_litellm_keeps_beside_is_looked_at():
     """Its MidStreamFallbackError has the provider's as an attribute."""
     outer = fault("MidStreamFallbackError", 503, original_exception=fault("Timeout", 408))

@@ -272,6 +272,37 @@ def empty(visit: _Visit, body: Json) -> None:
     visit.wfile.write(b"0\r\n\r\n")
 
 
+def choiceless(visit: _Visit, body: Json) -> None:
+    """Answers without a choice."""
+    visit.send_json({**head("chat.completion", body), "choices": [], "usage": USAGE})
+
+
+def redirects(visit: _Visit, body: Json) -> None:
+    """Sends its visitor elsewhere: to itself."""
+    visit.send_json({}, 307, Location=f"{visit.server.base_url}/elsewhere")
+
+
+def limits(visit: _Visit, body: Json) -> None:
+    """Begins a stream with an error, as servers do that answer before they ask."""
+    visit.begin_stream()
+    visit.send_event(json.dumps({"error": {"message": "Slow down.", "type": "rate_limit", "code": 429}}))
+    visit.end_stream(body)
+
+
+def unmetered(visit: _Visit, body: Json) -> None:
+    """Thinks, says SENTENCE, and tells no usage."""
+    if body.get("stream"):
+        visit.begin_stream()
+        for delta in ({"reasoning_content": "Let me see."}, {"content": SENTENCE}):
+            visit.send_chunk(body, delta)
+        visit.send_chunk(body, {}, "stop")
+        visit.end_stream({})
+    else:
+        message = {"role": "assistant", "content": SENTENCE, "reasoning_content": "Let me see."}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        visit.send_json({**head("chat.completion", body), "choices": [choice]})
+
+
 def garbles(visit: _Visit, body: Json) -> None:
     """Sends what is no JSON."""
     visit.send_json(b"<html>It works!</html>")
@@ -284,7 +315,8 @@ def overlong(visit: _Visit, body: Json) -> None:
 MODELS: dict[str, Callable[[_Visit, Json], None]] = {
     found.__name__: found
     for found in (
-        say, long, think, tools, patient, paced, silent, stalls, breaks, unfinished, errs, empty, garbles, overlong
+        say, long, think, tools, patient, paced, silent, stalls, breaks, unfinished, errs, empty, choiceless, redirects,
+        limits, unmetered, garbles, overlong
     )
 }  # fmt: skip
 ERRORS: dict[str, tuple[str, str | None]] = {
