@@ -1,17 +1,18 @@
 """A client's body read whole and understood as a JSON object."""
 
 import json
-import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
+from app import sound_json
 from app.errors import InvalidRequest
 from app.exchange import Exchange
 from app.relay.upload import too_large
 
 # No request of any schema comes near; litellm and the schemas walk into what they are given by recursion.
 DEEPEST = 100
-SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# So much of a name that a client chose.
+SHOWN = 64
 
 
 def json_body(exchange: Exchange, max_bytes: int) -> dict[str, Any]:
@@ -22,7 +23,9 @@ def json_body(exchange: Exchange, max_bytes: int) -> dict[str, Any]:
     _refuse_coding(exchange)
     octets = _whole(exchange, max_bytes)
     try:
-        value = json.loads(octets.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = sound_json.read(octets.decode("utf-8-sig"))
+    except sound_json.Unsound as unsound:
+        raise _refused(unsound) from None
     except UnicodeDecodeError as error:
         raise InvalidRequest("The request body is not UTF-8 text; send JSON.") from error
     except RecursionError as error:
@@ -33,8 +36,6 @@ def json_body(exchange: Exchange, max_bytes: int) -> dict[str, Any]:
         raise InvalidRequest("The request body is not a JSON object.")
     if octets.count(b"[") + octets.count(b"{") > DEEPEST:
         _refuse_depth(value)
-    if SURROGATE.search(octets):
-        _refuse_surrogates(value)
     return value
 
 
@@ -56,8 +57,11 @@ def _whole(exchange: Exchange, max_bytes: int) -> bytes:
     return bytes(octets)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _refused(unsound: sound_json.Unsound) -> InvalidRequest:
+    if unsound.name is None:
+        return InvalidRequest(f"A name {unsound.told}.")
+    name = unsound.name if len(unsound.name) <= SHOWN else f"{unsound.name[: SHOWN - 1]}…"
+    return InvalidRequest(f"{name} {unsound.told}.", param=name)
 
 
 def _where(error: ValueError) -> str:
@@ -75,11 +79,3 @@ def _refuse_depth(value: object) -> None:
 
 def _children(node: object) -> Iterator[object]:
     return iter(node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
-
-
-def _refuse_surrogates(value: object) -> None:
-    """Half a surrogate pair is no character (RFC 3629 §3), and could not be sent on."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequest("The request body has half a surrogate pair in a text.") from error

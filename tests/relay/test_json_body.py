@@ -36,17 +36,34 @@ def test_a_byte_order_mark_is_no_part_of_it():
         (b'{"a": 1,}', "not JSON, at line 1"),
         (b"[1]", "not a JSON object"),
         (b"\xff", "not UTF-8"),
-        (b'{"a": Infinity}', "not JSON"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
         (nested(DEEPEST + 1), "nested deeper"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"a": "\\ud83c"}', "surrogate"),
-        (b'{"\\uDFFF": 1}', "surrogate"),
+        (b'{"\\uDFFF": 1}', "A name has half of a surrogate pair"),
     ],
 )
 def test_anything_else_is_refused(octets, says):
     with pytest.raises(InvalidRequest, match=says):
         read(octets, max_bytes=200_000)
+
+
+@pytest.mark.parametrize(
+    ("octets", "param", "says"),
+    [
+        (b'{"a": Infinity}', "a", "a has NaN or Infinity"),
+        (b'{"b": 1, "a": {"x": [NaN]}}', "a", "a has NaN or Infinity"),
+        (b'{"a": 1e999}', "a", "a has a number that is too large"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "a", "a has a number that is too large"),
+        (b'{"a": "\\ud83c"}', "a", "a has half of a surrogate pair"),
+        (b'{"model": "a", "b": 1, "model": "a"}', "model", "model comes twice"),
+        (b'{"a": [{"x": 1, "x": 2}]}', "a", "a has a name twice"),
+        (b'{"' + b"a" * 100 + b'": NaN}', "a" * 63 + "…", "has NaN"),
+    ],
+)
+def test_what_readers_could_take_for_another_is_refused_by_its_name(octets, param, says):
+    with pytest.raises(InvalidRequest, match=says) as refused:
+        read(octets)
+
+    assert refused.value.param == param
 
 
 def test_depth_and_surrogate_pairs_are_no_fault_by_themselves():
