@@ -179,11 +179,17 @@ def test_what_cannot_be_carried_is_named(client: Any, openai_server: OpenAIServe
         modelId="gpt-say",
         messages=HELLO,
         guardrailConfig={"guardrailIdentifier": "g", "guardrailVersion": "1"},
-        additionalModelRequestFields={"anthropic_beta": ["x"], "api_base": "http://evil.test"},
+        additionalModelRequestFields={
+            "anthropic_beta": ["x"],
+            "api_base": "http://evil.test",
+            "guardrailConfig": {"guardrailIdentifier": "g"},
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+        },
     )
 
     assert got["ResponseMetadata"]["HTTPHeaders"]["x-gateway-dropped"] == (
-        "guardrailConfig, additionalModelRequestFields.anthropic_beta, additionalModelRequestFields.api_base"
+        "guardrailConfig, additionalModelRequestFields.anthropic_beta, additionalModelRequestFields.api_base, "
+        "additionalModelRequestFields.guardrailConfig, additionalModelRequestFields.thinking"
     )
     (asked,) = openai_server.asked
     assert asked.body == {"model": "gpt-say", "messages": [{"role": "user", "content": "Hello"}]}
