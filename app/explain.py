@@ -26,6 +26,7 @@ from app.factory import create_app
 from app.fields import Fields
 from app.principal import Principal, digest_of
 from app.relay.completion import Library
+from app.relay.model_choice import ModelChoice
 from app.relay.upstream import UpstreamRequest
 from app.serving.head import Limits, RequestHead, request_head
 from app.settings.gateway import AdapterTarget, Gateway, GatewayKey, Route
@@ -82,7 +83,7 @@ class Walk:
 
     def told(self) -> Explanation:
         if self._notebook.operation is not None:
-            lines = _completion_lines(self._exchange, self._gateway, self._notebook.operation)
+            lines = _completion_lines(self._exchange, self._gateway, self._notebook)
         elif self._notebook.request is not None:
             lines = _lines(self._exchange, self._notebook.request)
         else:
@@ -100,12 +101,14 @@ class Notebook(BaseAdapter):
     request: UpstreamRequest | None = None
     operation: str | None = None
     """Of an adapter route: what its schema would do, "messages"."""
+    entry: str | None = None
+    """The `model_name` that serves the model in the path, where the schema has one there."""
 
-    def listening(self, route: Route) -> Route:
+    def listening(self, route: Route, models: ModelChoice) -> Route:
         """Return the route; if it leads to an adapter, with a schema that goes no further than the path."""
         if not isinstance(route.target, AdapterTarget):
             return route
-        schema = cast(Schema, Listening(route.target.schema, self))
+        schema = cast(Schema, Listening(route.target.schema, self, models))
         return replace(route, target=replace(route.target, schema=schema))
 
     def send(self, request: UpstreamRequest, **_: Any) -> NoReturn:  # type: ignore[override]
@@ -119,13 +122,16 @@ class Notebook(BaseAdapter):
 class Listening:
     """A schema that writes down which operation a path asks for; what the body asks for is not known here."""
 
-    def __init__(self, schema: Schema, notebook: Notebook) -> None:
+    def __init__(self, schema: Schema, notebook: Notebook, models: ModelChoice) -> None:
         self._schema = schema
         self._notebook = notebook
+        self._models = models
 
     def operation(self, remainder: str) -> None:
         found = self._schema.operation(remainder)
         if found is not None:
+            if "model" in found.path:
+                self._notebook.entry = self._models.entry(found.path["model"])
             self._notebook.operation = found.name
             raise UpstreamUnreachable("Nothing was sent.")
 
@@ -143,7 +149,8 @@ def _house(gateway: Gateway, keys: Set[str], notebook: Notebook) -> Flask:
     session.mount("http://", notebook)
     session.mount("https://", notebook)
     # What is asked for is what an admitted client would have sent.
-    routes = tuple(notebook.listening(replace(route, auth=False)) for route in gateway.routes)
+    models = ModelChoice(gateway.models)
+    routes = tuple(notebook.listening(replace(route, auth=False), models) for route in gateway.routes)
     own = tuple(GatewayKey(SecretStr(key), Principal("", digest_of(key))) for key in keys)
     return create_app(replace(gateway, routes=routes, keys=own), session=session, library=cast(Library, notebook))
 
@@ -204,13 +211,15 @@ def _lines(exchange: Exchange, request: UpstreamRequest) -> Iterator[str]:
     yield "(then Content-Length or Transfer-Encoding, as the client frames its body)"
 
 
-def _completion_lines(exchange: Exchange, gateway: Gateway, operation: str) -> Iterator[str]:
+def _completion_lines(exchange: Exchange, gateway: Gateway, notebook: Notebook) -> Iterator[str]:
     route = next(route for route in gateway.routes if route.path == exchange.route)
     yield f"route     {exchange.route}"
-    yield f"adapter   {route.target.name if isinstance(route.target, AdapterTarget) else ''}, {operation}"
+    yield f"adapter   {route.target.name if isinstance(route.target, AdapterTarget) else ''}, {notebook.operation}"
     yield ""
     yield "litellm.completion, as the model that the client names stands in model_list:"
     for model in gateway.models:
+        if notebook.entry not in (None, model.name):
+            continue
         told = ", ".join(f"{name}={value}" for name, value in model.litellm_params.items())
         yield f"{model.name}: {told}"
     for name, value in route.headers:

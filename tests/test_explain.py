@@ -173,3 +173,37 @@ def test_a_withheld_pair_leaves_its_place_to_the_default(guarded):
 
     assert head(told)[0] == "GET /?key=**** HTTP/1.1"
     assert head(explain(guarded, "GET", "/open?key=theirs&x", []))[0] == "GET /?key=****&x HTTP/1.1"
+
+
+MODELS = """\
+general_settings:
+  pass_through_endpoints:
+    - {path: /bedrock, target: app.adapters.bedrock_adapter}
+model_list:
+  - {model_name: "gpt-*", litellm_params: {model: "openai/gpt-*", api_key: k}}
+  - {model_name: gpt-special, litellm_params: {model: openai/special, api_key: k}}
+  - {model_name: other, litellm_params: {model: openai/other, api_key: k}}
+"""
+
+
+@pytest.fixture
+def modelled(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(MODELS)
+    return inspect(file, {})
+
+
+@pytest.mark.parametrize(("asked", "served"), [("gpt-4", "gpt-*: model=openai/gpt-*"), ("other", "other: model=")])
+def test_of_a_model_in_the_path_its_own_entry_is_told(modelled, asked, served):
+    told = explain(modelled, "POST", f"/bedrock/model/{asked}/converse", [])
+
+    (entry,) = (line for line in told.text.splitlines() if ": model=" in line)
+    assert entry.startswith(served)
+    assert told.is_relayed
+
+
+def test_a_model_in_the_path_that_is_not_listed_is_refused_as_it_would_be(modelled):
+    told = explain(modelled, "POST", "/bedrock/model/nope/converse", [])
+
+    assert (told.is_relayed, told.status) == (False, 404)
+    assert "nope" in told.text

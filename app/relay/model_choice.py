@@ -31,13 +31,21 @@ class ModelChoice:
 
     def params(self, name: str) -> Params:
         """Return the `litellm_params` for this model, a `*` in theirs replaced; raises ModelNotFound."""
+        entry, stars = self._found(name)
+        params = self._next(entry)
+        return {**params, "model": _filled(str(params["model"]), stars)} if stars else params
+
+    def entry(self, name: str) -> str:
+        """Return the `model_name` of the entries that serve this model; raises ModelNotFound. Takes no turn."""
+        return self._found(name)[0]
+
+    def _found(self, name: str) -> tuple[str, tuple[str, ...]]:
         if name in self._entries and "*" not in name:
-            return self._next(name)
+            return name, ()
         for pattern, regex in self._patterns:
             found = regex.fullmatch(name)
             if found and not CLIMBS.search(name):
-                params = self._next(pattern)
-                return {**params, "model": _filled(str(params["model"]), found.groups())}
+                return pattern, found.groups()
         shown = name[:SHOWN] if name.isprintable() else "of this name"
         raise ModelNotFound(f"The model {shown} is not in the model_list of this gateway.", param="model")
 

@@ -76,3 +76,12 @@ def test_entries_of_one_pattern_take_turns():
     models = choice(("m-*", "1/*"), ("m-*", "2/*"))
 
     assert [models.params(name)["model"] for name in ("m-a", "m-b", "m-c")] == ["1/a", "2/b", "1/c"]
+
+
+def test_asking_for_an_entrys_name_takes_no_turn():
+    models = choice(("m", "1"), ("m", "2"), ("a-*", "x/*"))
+
+    assert (models.entry("m"), models.entry("a-b")) == ("m", "a-*")
+    assert [models.params("m")["model"] for _ in range(2)] == ["1", "2"]
+    with pytest.raises(ModelNotFound):
+        models.entry("nope")
