@@ -12,6 +12,7 @@ from typing import Protocol
 from app.carriers import ISSUED, STORABLE, carried, elsewhere
 from app.errors import KeyRequired, MasterKeyRequired, RouteForbidden
 from app.exchange import Exchange
+from app.key_index import NO_KEYS, KeyIndex
 from app.principal import Principal, digest_of, master, may_use
 from app.settings.gateway import Gateway, Route
 from app.store_errors import StoreUnavailable
@@ -38,9 +39,7 @@ class Admission:
     `known` are keys that cost nothing to recognise, and so are found in any field; `now` is Unix time in seconds.
     """
 
-    def __init__(
-        self, ring: KeyRing, known: frozenset[str] = frozenset(), now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, ring: KeyRing, known: KeyIndex = NO_KEYS, now: Callable[[], float] = time.time) -> None:
         self._ring = ring
         self._known = known
         self._now = now
@@ -60,7 +59,7 @@ class Admission:
             exchange.principal = principal
             exchange.key_alias = principal.key_alias
         found = self._found(presented, exchange)
-        exchange.keys_withheld = self._known | found if found else self._known
+        exchange.keys_withheld = KeyIndex(found, self._known) if found else self._known
 
     def require_master(self, exchange: Exchange) -> Principal:
         """Return the master principal; raises KeyRequired (401) without a valid key, MasterKeyRequired (403)."""
@@ -73,7 +72,7 @@ class Admission:
     def _found(self, presented: list[str], exchange: Exchange) -> set[str]:
         """Return the keys of the store in the request; what there is too much of to ask for is taken for keys."""
         is_admitted = exchange.principal is not None
-        texts = {*presented, *elsewhere(exchange.fields, exchange.query)} - self._known
+        texts = {*presented, *elsewhere(exchange.fields, exchange.query)} - self._known.own
         found = {presented[0]} & texts if is_admitted else set()
         doubtful = [text for text in texts - found if STORABLE.fullmatch(text)]
         found.update(text for text in doubtful[:MOST_ASKED] if self._is_key(text, is_admitted))
@@ -106,12 +105,12 @@ class Admission:
         return principal.expires_s is not None and principal.expires_s <= self._now()
 
 
-def known_keys(gateway: Gateway) -> frozenset[str]:
+def known_keys(gateway: Gateway) -> KeyIndex:
     """Return the keys that stand in the file, as they are presented."""
     secrets = [key.secret for key in gateway.keys]
     if gateway.master_key is not None:
         secrets.append(gateway.master_key)
-    return frozenset(secret.get_secret_value() for secret in secrets)
+    return KeyIndex(secret.get_secret_value() for secret in secrets)
 
 
 class FileKeys:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from app.fields import Fields
+from app.key_index import NO_KEYS, KeyIndex
 from app.principal import Principal
 
 # Where the WSGI environ carries the Exchange from the porch to the rooms.
@@ -92,7 +93,7 @@ class Exchange:
     outcome: Outcome | None = None
     principal: Principal | None = None
     key_alias: str | None = None
-    keys_withheld: frozenset[str] = frozenset()
+    keys_withheld: KeyIndex = NO_KEYS
     """Gateway keys that the request may hold; none of them travels upstream."""
     bytes_out: int = 0
     upstream_status: int | None = None

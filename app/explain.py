@@ -49,7 +49,7 @@ def explain(inspection: Inspection, method: str, request_target: str, fields: Fi
 
     The operator's secrets and the client's own credentials are masked; gateway keys stay here.
     """
-    gateway, keys = masked(inspection), known_keys(inspection.gateway)
+    gateway, keys = masked(inspection), known_keys(inspection.gateway).own
     try:
         head = request_head(_octets(method, request_target, fields), Limits())
     except Refusal as refusal:

@@ -2,16 +2,16 @@
 
 import logging
 import time
-from collections.abc import Set
 
 from app.credentials import path_without_keys
 from app.exchange import Exchange
+from app.key_index import NO_KEYS, KeyIndex
 
 logger = logging.getLogger("tollhouse.exchange")
 debug_logger = logging.getLogger("tollhouse.relay")
 
 
-def log_exchange(exchange: Exchange, keys: Set[str] = frozenset()) -> None:
+def log_exchange(exchange: Exchange, keys: KeyIndex = NO_KEYS) -> None:
     """Write the exchange's line; call once, after its last octet.
 
     `keys` are the gateway's own as far as they are known without asking; none of them is written.
@@ -25,7 +25,7 @@ def log_exchange(exchange: Exchange, keys: Set[str] = frozenset()) -> None:
         )
 
 
-def exchange_facts(exchange: Exchange, now_s: float, keys: Set[str] = frozenset()) -> dict[str, object]:
+def exchange_facts(exchange: Exchange, now_s: float, keys: KeyIndex = NO_KEYS) -> dict[str, object]:
     """Return what the line tells; `now_s` is the end on the exchange's own clock.
 
     The path stands without its query, which may carry a key, and without keys that somebody wrote into it.

@@ -3,6 +3,7 @@
 import logging
 
 from app.exchange import Outcome
+from app.key_index import KeyIndex
 from app.telemetry.exchange_log import exchange_facts, log_exchange
 from tests.values import Upload, an_exchange, logged
 
@@ -69,8 +70,8 @@ def test_neither_query_nor_fields_nor_body_are_told():
 
 def test_a_key_in_the_path_is_told_neither_where_it_was_found_nor_where_nobody_looked():
     """A request that no route takes is not searched; what the file's keys are is known all the same."""
-    found = exchange_facts(an_exchange("GET", "/x/found-key/y", keys_withheld=frozenset({"found-key"})), now_s=1.0)
-    unrouted = exchange_facts(an_exchange("GET", "/x/file-key/y"), now_s=1.0, keys={"file-key"})
+    found = exchange_facts(an_exchange("GET", "/x/found-key/y", keys_withheld=KeyIndex({"found-key"})), now_s=1.0)
+    unrouted = exchange_facts(an_exchange("GET", "/x/file-key/y"), now_s=1.0, keys=KeyIndex({"file-key"}))
 
     assert (found["path"], unrouted["path"]) == ("/x/****/y", "/x/****/y")
 
