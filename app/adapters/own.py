@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from inspect import Parameter, signature
 from re import compile as compile_pattern
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from app.adapters.own_faults import Unusable, own_code, texts
 from app.adapters.schema import Body, CompletionRequest, ForeignRequest, Json, Operation
@@ -48,6 +48,13 @@ class Names(Protocol):
     def is_clients(self, name: str) -> bool: ...
 
 
+class _Given(NamedTuple):
+    """What an adapter was given for a request, and may quote when it fails."""
+
+    params: Body
+    body: Body
+
+
 class OwnSchema:
     """Three methods in the place of a schema. They take litellm's own objects, not plain ones."""
 
@@ -77,26 +84,28 @@ class OwnSchema:
         arguments.pop("stream_options", None)
         passed = [name for name in (*kept, *path) if name in arguments and not self._may_pass(name, params)]
         arguments = {name: value for name, value in arguments.items() if name not in passed}
-        return CompletionRequest(model, arguments, is_streaming, dropped=(*removed, *passed), notes=params)
+        return CompletionRequest(
+            model, arguments, is_streaming, dropped=(*removed, *passed), notes=_Given(params, kept)
+        )
 
     def answer(self, completion: Any, request: CompletionRequest) -> Json:
         completion.model = request.model  # what stands behind the client's name is not the client's business
-        with own_code(request.notes or {}):
+        with own_code(*_given(request)):
             answer = jsonable(getattr(self._adapter, TO_ANSWER)(completion))
             if answer is None:
                 raise Unusable(f"{TO_ANSWER} gave nothing")
-            json.dumps(answer)
+            json.dumps(answer, allow_nan=False)
         return answer
 
     def token_count(self, tokens: int, request: CompletionRequest) -> Json:
         raise NotImplementedError("own adapters count no tokens")
 
     def frames(self, chunks: Iterable[Any], request: CompletionRequest) -> Iterator[bytes]:
-        with own_code(request.notes or {}):
+        with own_code(*_given(request)):
             frames = getattr(self._adapter, TO_FRAMES)(_named(chunks, request.model))
         if frames is None:
             raise InvalidRequest(CANNOT_STREAM, param="stream")
-        return _framed(frames, request.notes or {})
+        return _framed(frames, _given(request))
 
     def broken(self, refusal: Refusal, request: CompletionRequest, request_id: str, *, is_first: bool) -> bytes:  # noqa: ARG002
         return error_event(refusal, self.dialect, request_id)
@@ -116,7 +125,7 @@ class OwnSchema:
         return name in params or self._names.is_clients(name) or name in params.get("allowed_openai_params", ())
 
     def _translated(self, kwargs: dict[str, Json], body: Body, params: Body) -> dict[str, Json]:
-        with own_code(params):
+        with own_code(params, body):
             try:
                 arguments = getattr(self._adapter, TO_COMPLETION)(kwargs)
             except KeyError as missing:
@@ -132,6 +141,10 @@ class OwnSchema:
                     raise InvalidRequest("messages is missing: a list of messages.", param="messages")
                 raise Unusable(f"{TO_COMPLETION} gave no messages")
         return dict(arguments)
+
+
+def _given(request: CompletionRequest) -> _Given:
+    return request.notes if isinstance(request.notes, _Given) else _Given({}, {})
 
 
 def _is_missing(name: object, kwargs: Body, params: Body) -> bool:
@@ -152,8 +165,8 @@ def _named(chunks: Iterable[Any], model: str) -> Iterator[Any]:
         yield chunk
 
 
-def _framed(frames: Iterable[Any], params: Body) -> Iterator[bytes]:
-    with own_code(params):
+def _framed(frames: Iterable[Any], given: "_Given") -> Iterator[bytes]:
+    with own_code(*given):
         for frame in frames:
             yield _frame(frame)
 

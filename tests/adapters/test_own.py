@@ -161,7 +161,16 @@ def test_a_fault_of_the_adapters_own_is_told_without_what_it_was_given(fault):
         assert "test_own.py line " in str(failed.value.__cause__)
 
 
-@pytest.mark.parametrize("given", [None, {1, 2}, object()])
+def test_a_fault_of_the_adapters_own_is_told_without_what_the_client_said():
+    adapter = failing(ValueError("cannot use 'a long confession'"))
+
+    with pytest.raises(AdapterFailed) as failed:
+        own(adapter).understand(asked({"model": "m", "messages": [{"role": "user", "content": "a long confession"}]}))
+
+    assert str(failed.value.__cause__).startswith("ValueError: cannot use '****' (test_own.py line ")
+
+
+@pytest.mark.parametrize("given", [None, {1, 2}, object(), float("nan")])
 def test_an_answer_that_is_none_is_the_adapters_fault(given):
     adapter = Adapter()
     adapter.translate_completion_output_params = lambda response: given
