@@ -7,19 +7,16 @@ where it runs, else from the environ as well as that can tell.
 import os
 import time
 from collections.abc import Iterator
-from re import compile as compile_pattern
 from typing import Any
 
 from app.errors import ClientLeft, InvalidRequest, RouteNotFound
 from app.exchange import EXCHANGE, Exchange, RequestBody
 from app.fields import Fields
-from app.targets import has_dot_segment, split_request_target
+from app.targets import HOST, has_dot_segment, split_request_target
 
 Environ = dict[str, Any]
 
 READ_BYTES = 64 * 1024
-# RFC 9110 §4.2.1: a name, an IPv4 address or a bracketed IPv6 one, and perhaps a port; in http it is never empty.
-HOST = compile_pattern(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]*)?")
 
 
 def open_exchange(environ: Environ) -> Exchange:

@@ -8,6 +8,11 @@ from collections.abc import Iterable, Mapping
 from re import compile as compile_pattern
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
+# RFC 3986 §3.2.2: a name, an IPv4 address or a bracketed IPv6 one, and perhaps a port. In http it is never empty
+# (RFC 9110 §4.2.1).
+HOST = compile_pattern(
+    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?",
+)
 PLACEHOLDER = compile_pattern(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -16,7 +21,7 @@ def split_request_target(request_target: str) -> tuple[str, str | None]:
 
     Absolute-form (`http://host/path`, RFC 9112 §3.2.2) is reduced to its path: the authority in it
     never decides where a request goes. Raises ValueError for the authority and asterisk forms, which
-    name no path, and for a fragment, which never belongs in a request.
+    name no path, for an authority that is none, and for a fragment, which never belongs in a request.
     """
     if "#" in request_target:
         raise ValueError("the request target has a fragment")
@@ -75,7 +80,8 @@ def pair_names(raw_query: str) -> set[str]:
 
 def _origin_form(request_target: str) -> str:
     parts = urlsplit(request_target)
-    if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme.lower() not in ("http", "https") or HOST.fullmatch(host) is None:
         raise ValueError("the request target names no path")
     _, _, rest = request_target.partition("//")
     cut = min((i for i in map(rest.find, "/?") if i >= 0), default=len(rest))

@@ -110,7 +110,7 @@ def test_a_host_is_a_name_or_an_address_and_perhaps_a_port(host):
 @pytest.mark.parametrize(
     "host",
     ["a b", "http://a", "a/b", "a@b", "user@host", "a:b", "a:1:2", "::1", "[::1", "[::1]x", "a?b", "a#b", "a\\b",
-     "\xe4", "a\x00", '"a"', "a:80x", "[a]b:1", "", ":", ":80"],
+     "\xe4", "a\x00", '"a"', "a:80x", "[a]b:1", "", ":", ":80", "%h", "a%4"],
 )  # fmt: skip
 def test_a_host_that_names_nobody_or_could_be_read_in_two_ways_is_refused(host):
     with pytest.raises(InvalidRequest) as refusal:

@@ -63,6 +63,10 @@ def test_a_request_target_is_split_into_raw_path_and_query(request_target, path,
         pytest.param("http:/a", id="no authority"),
         pytest.param("http:///a", id="empty authority"),
         pytest.param("http://[::1/a", id="broken address"),
+        pytest.param("http://%h/a", id="broken escape in the authority"),
+        pytest.param('http://a"b/a', id="authority is no name"),
+        pytest.param("http://:80/a", id="port without a host"),
+        pytest.param("http://u@/a", id="user without a host"),
     ],
 )
 def test_a_request_target_that_names_no_path_is_refused(request_target):
