@@ -401,13 +401,19 @@ class Tiny(CustomLogger):
                 yield {"said": chunk.choices[0].delta.content}
 
 
-tiny = Tiny()
+class Faulty(Tiny):
+    def translate_completion_input_params(self, kwargs):
+        raise SystemExit(f"cannot use {kwargs}")
+
+
+tiny, faulty = Tiny(), Faulty()
 """
 OWN_CONFIG = """
 general_settings:
   pass_through_endpoints:
     - {{path: "/tiny/{{model}}", target: custom_callbacks.tiny, auth: false, error_format: cohere}}
     - {{path: /page, target: page.anthropic_adapter, auth: false, error_format: anthropic}}
+    - {{path: "/faulty/{{model}}", target: custom_callbacks.faulty, auth: false}}
 model_list:
   - model_name: gpt-*
     litellm_params: {{model: "openai/gpt-*", api_key: os.environ/CREDENTIAL, api_base: "{base_url}"}}
@@ -495,6 +501,35 @@ def test_the_pages_adapter_works_as_printed(own: Gateway, openai_server: OpenAIS
     assert openai_server.asked[0].body["max_tokens"] == 1024
 
 
+def test_the_pages_adapter_hands_on_only_what_is_the_clients(own: Gateway, openai_server: OpenAIServer) -> None:
+    """AD-01: litellm's providers read names that litellm itself does not know."""
+    unasked = {"model_id": "arn:other", "fake_stream": True, "deployment_url": "http://127.0.0.1:9", "note": 1}
+    body = {"model": "gpt-say", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}], **unasked}
+
+    got = own.ask("POST", "/page", [], json.dumps(body).encode())
+
+    assert (got.status, got.fields.one("x-gateway-dropped")) == (200, ", ".join(unasked))
+    assert set(openai_server.asked[0].body) == {"model", "messages", "max_tokens"}
+
+
+def test_an_own_adapters_fault_is_told_to_the_operator_without_what_it_was_given(own: Gateway) -> None:
+    got = own.ask("POST", "/faulty/gpt-say", [], b'{"prompt": "a long confession"}')
+
+    assert (got.status, json.loads(bytes(got.body))["error"]["code"]) == (500, "adapter_failed")
+    line = own.exchange(got.request_id)
+    assert line["outcome"] == "upstream_failed"
+    assert "SystemExit: cannot use" in line["cause"]
+    assert "custom_callbacks.py line " in line["cause"]
+    assert "confession" not in str(own.records())
+    assert CREDENTIAL not in str(own.records())
+
+
+def test_a_body_with_a_name_twice_is_refused_by_the_name(own: Gateway, openai_server: OpenAIServer) -> None:
+    got = own.ask("POST", "/faulty/gpt-say", [], b'{"model": "a", "model": "b"}')
+
+    assert (got.status, json.loads(bytes(got.body))["error"]["param"]) == (400, "model")
+
+
 def test_the_pages_adapter_says_that_it_does_not_stream(own: Gateway, openai_server: OpenAIServer) -> None:
     body = {"model": "gpt-say", "max_tokens": 5, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -530,6 +565,7 @@ def test_a_reload_takes_over_a_changed_adapter(
     openai_server.proceed.set()
 
     assert client.finish(begun).is_whole
+    gateway.close_clients()
     eventually(lambda: old not in gateway.worker_pids(), 20.0, "the old worker has ended")
     (gateway.folder / "custom_callbacks.py").write_text("1/0\n")
     gateway.signal(signal.SIGHUP)
