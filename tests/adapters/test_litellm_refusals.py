@@ -12,6 +12,9 @@ from tests.kit import openai_server as kit
 from tests.kit.openai_server import OpenAIServer
 from tests.kit.refusing import PIECES, refuse
 
+# litellm's own use of pydantic; which test meets it depends on who loaded litellm.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
 
 @pytest.fixture
 def asked(openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Any:
