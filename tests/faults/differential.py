@@ -75,8 +75,8 @@ def has_no_end(octets: bytes) -> bool:
 # What we forward and both others refuse, and why that is right: a predicate over the request's octets each.
 EXCUSED = {
     "a chunked body without an end: its good octets are streamed on, and the request is broken off (RB-05)": has_no_end,
-    "an absolute target with a name that RFC 3986 allows and DNS does not: only its path is used (RP-08)": lambda octets: (
-        ODD_NAME.fullmatch(octets) is not None
+    "an absolute target with a name that RFC 3986 allows and DNS does not: only its path is used (RP-08)": lambda o: (
+        ODD_NAME.fullmatch(o) is not None
     ),
 }
 

@@ -747,6 +747,7 @@ def test_changed_keys_of_the_file_take_over_on_sighup(reloaded: tuple[House, Pat
     secret.write_text(NEW_SECRET + "\n")
     facts = {"upstream": upstream.authority, "secret": secret, "is_blocked": "true", "route": "/elsewhere"}
     gateway.config_path.write_text(RELOADED.format(**facts))
+    gateway.close_clients()
     gateway.signal(signal.SIGHUP)
     eventually(lambda: is_replaced(gateway, old), DEADLINE_S, "all workers are replaced")
     workers = list(client_of_each(gateway).values())

@@ -174,6 +174,7 @@ def test_counters_do_not_fall_over_a_reload_and_files_do_not_pile_up(measured: G
     before = scraped(measured)
 
     old = measured.worker_pids()
+    measured.close_clients()
     measured.signal(signal.SIGHUP)
     eventually(lambda: replaced(measured, old), DEADLINE_S, "all workers are replaced")
     kept = {"histogram_ended.db", *(f"histogram_{pid}.db" for pid in measured.worker_pids())}

@@ -91,6 +91,7 @@ def kill_all(gateway: Gateway) -> None:
 
 def _replace(gateway: Gateway, act: Callable[[set[int]], object]) -> None:
     old = set(gateway.worker_pids())
+    gateway.close_clients()
     act(old)
 
     def is_replaced() -> bool:

@@ -108,6 +108,7 @@ class Gateway:
         return self.client().ask(method, target, fields, body)
 
     def close_clients(self) -> None:
+        """Close every connection of the test's: a worker that is replaced waits some seconds for idle ones."""
         while self._clients:
             self._clients.pop().close()
 
