@@ -3,8 +3,8 @@
 from app.errors import UpstreamOverloaded
 from app.settings.gateway import MOST_WAITING
 
-# Four fifths of a worker's connections (gunicorn.conf.py): what streams is alive, but must not take every place.
-MOST_OPEN = 8000
+# As many as may wait, if nobody says otherwise: what streams is alive, but must not take every place.
+MOST_OPEN = MOST_WAITING
 
 
 class Room:

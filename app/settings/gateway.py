@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from app.adapters.schema import Schema
 from app.principal import Principal
 
-# Twice what Envoy lets wait for a cluster: who waits costs memory only, and a model may think for minutes.
-MOST_WAITING = 2048
+# Who waits costs memory only, and a model may think for minutes. Four fifths of a worker's connections
+# (gunicorn.conf.py): 5,000 streams opened at once are a healthy burst, and 2,000 places stay for the others.
+MOST_WAITING = 8000
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def test_the_gateway_says_everything_that_was_left_out(loaded):
     assert (gateway.routes, gateway.master_key, gateway.max_request_bytes) == ((), None, None)
 
 
-@pytest.mark.parametrize(("fields", "most"), [("{}", 2048), ("{max_waiting_per_upstream: 7}", 7)])
+@pytest.mark.parametrize(("fields", "most"), [("{}", 8000), ("{max_waiting_per_upstream: 7}", 7)])
 def test_waiting_for_one_upstream_has_an_end(loaded, fields, most):
     assert loaded(f"general_settings: {fields}\n").max_waiting_per_upstream == most
 
