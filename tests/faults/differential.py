@@ -56,12 +56,11 @@ ODD_NAME = re.compile(
 
 
 def has_no_end(octets: bytes) -> bool:
-    """Tell whether a good head announces a chunked body that is never completed, as h11 reads it."""
+    """Tell whether a good head announces a body that is never completed, as h11 reads it."""
     judge = h11.Connection(h11.SERVER)
     judge.receive_data(octets)
     try:
-        request = judge.next_event()
-        if not isinstance(request, h11.Request) or (b"transfer-encoding", b"chunked") not in request.headers:
+        if not isinstance(judge.next_event(), h11.Request):
             return False
     except h11.RemoteProtocolError:
         return False
@@ -74,7 +73,7 @@ def has_no_end(octets: bytes) -> bool:
 
 # What we forward and both others refuse, and why that is right: a predicate over the request's octets each.
 EXCUSED = {
-    "a chunked body without an end: its good octets are streamed on, and the request is broken off (RB-05)": has_no_end,
+    "a body without an end: its good octets are streamed on, and the request is broken off (RB-05)": has_no_end,
     "an absolute target with a name that RFC 3986 allows and DNS does not: only its path is used (RP-08)": lambda o: (
         ODD_NAME.fullmatch(o) is not None
     ),
