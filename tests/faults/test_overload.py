@@ -80,8 +80,6 @@ def half(number: int) -> bytes:
             return f"GET /f{target} HTTP/1.1\r\nHost: g\r\n\r\n".encode()
 
 
-# The loop ends while the harness's own upstream is still accepting: a socket of its, not of the gateway's.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_dead_upstream_harms_no_other_route(play: Play, other_listener: socket.socket, faults_gateway: object) -> None:
     """G26, OR-05: calls hang on one upstream, and go on waiting; those of another are answered."""
 

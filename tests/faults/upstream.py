@@ -34,8 +34,6 @@ class PlannedUpstream:
         self.connections = 0
         self.open = 0
         self.busy = 0
-        """Requests that have begun and are not over."""
-        self.busy = 0
         """Requests that have begun and are not answered to their end."""
         self.complaints: list[str] = []
         self.octets_of: Callable[[Plan], bytes] | None = None
@@ -59,11 +57,19 @@ class PlannedUpstream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # A server that closes forgets the sockets that it is just accepting: let none come, and those arrive, first.
+        for listener in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        await self._settled()
         self._server.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _ in range(5):  # transports close in the loop's next rounds, and the loop is about to end
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """Let the loop go round: transports open and close in its next rounds."""
+        for _ in range(5):
             await asyncio.sleep(0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
