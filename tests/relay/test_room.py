@@ -28,6 +28,13 @@ def test_one_too_many_is_told_at_once_when_to_come_again():
     assert refusal.fields() == [("Retry-After", "1")]
 
 
+def test_five_thousand_streams_opened_at_once_are_a_healthy_burst():
+    room = Room()
+
+    for _ in range(5_000):
+        room.enter()
+
+
 def test_an_answer_that_has_begun_makes_room_for_another_who_waits():
     room = Room(most_waiting=1, most_open=2)
     room.enter()
