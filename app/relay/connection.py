@@ -145,7 +145,8 @@ class Arrival:
     def wait(self) -> None:
         """Return when there is something to receive; raises TimeoutError."""
         if self._timer is not None:
-            self._timer.start(gevent.getcurrent().throw, TimeoutError)
+            # From now, not from when the loop last looked at its clock: a busy worker would run out of time at once.
+            self._timer.start(gevent.getcurrent().throw, TimeoutError, update=True)
         try:
             self._hub.wait(self._watcher)
         finally:

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 
 import gevent
 import pytest
@@ -71,6 +72,17 @@ def test_an_emptied_connection_gives_what_came_meanwhile(drained):
     theirs.sendall(b"event 2")
 
     assert connection.receive(5.0) == b"event 2"
+
+
+def test_what_a_busy_worker_comes_late_to_read_is_not_late(drained):
+    connection, theirs = drained
+    theirs.sendall(b"event 2")
+    gevent.idle()  # the loop looks at its clock ...
+    busy_until_s = time.perf_counter() + 0.1
+    while time.perf_counter() < busy_until_s:
+        pass  # ... and then is kept from it
+
+    assert connection.receive(0.05) == b"event 2"
 
 
 def test_an_emptied_connection_gives_what_comes_while_it_waits(drained):
