@@ -116,6 +116,7 @@ def test_half_a_request_is_answered_by_a_worker_that_is_replaced(own_gateway: Ga
 
     assert [client.answer().status for client in halves] == [200, 200]
     assert all(client.is_closed_by_peer() for client in halves)
+    own_gateway.close_clients()
     eventually(lambda: not old & set(own_gateway.worker_pids()), 20, "old workers end")
 
 
