@@ -15,7 +15,7 @@ demo: $(VENV)/.full  ## send four requests through the gateway and stay up (PORT
 	@$(IN_VENV) -m examples.demo
 
 test: lint  ## lint, types and tests (ARGS="-k name" for some of them)
-	$(IN_VENV) -m pytest $(ARGS)
+	$(IN_VENV) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 run: $(VENV)/.full  ## serve config/config.yaml (CONFIG_FILE_PATH, PORT, WEB_CONCURRENCY)
 	@$(IN_VENV) -m app serve
@@ -53,12 +53,12 @@ lock: $(VENV)/.dev  ## write the requirements*.txt from the .in files (UPGRADE=1
 
 # The environment. A stamp newer than its lock means there is nothing to install.
 $(VENV)/.full: requirements.txt | $(VENV)/bin/pip
-	@echo "Installing the gateway's packages into $(VENV) (some 20 s, once) ..."
+	@echo "Installing the gateway's packages into $(VENV) (some 45 s, once) ..."
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
-	@echo "Installing the packages for tests into $(VENV) (some 20 s, once) ..."
+	@echo "Installing the packages for tests into $(VENV) (some 45 s, once) ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $(VENV)/.full $@
 
