@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.kit.gateway import free_port
@@ -76,12 +77,15 @@ class Postgres:
 
     def stall(self) -> None:
         """Stop the server and its sessions in their tracks: connections stand, and nothing answers."""
-        for pid in self._family():
-            os.kill(pid, signal.SIGSTOP)
+        self._tell(signal.SIGSTOP)
 
     def go_on(self) -> None:
+        self._tell(signal.SIGCONT)
+
+    def _tell(self, number: signal.Signals) -> None:
         for pid in self._family():
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # A session may end while the others are told.
+                os.kill(pid, number)
 
     def _family(self) -> list[int]:
         pid = self.process.pid
