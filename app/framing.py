@@ -14,7 +14,8 @@ MAX_TRAILER_BYTES = 8 * 1024
 
 # RFC 9112 §5 and RFC 9110 §5.5: token ":" OWS field-value OWS CRLF; no folding, no control characters.
 # The value is taken with the white space around it: leaving that out here would take quadratic time.
-FIELD_LINE = compile_pattern(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t \x21-\x7e\x80-\xff]*)\r\n")
+FIELD_GRAMMAR = r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t \x21-\x7e\x80-\xff]*)\r\n"
+FIELD_LINE = compile_pattern(FIELD_GRAMMAR.encode())
 # RFC 9112 §7.1: chunk-size [ chunk-ext ] CRLF; sixteen digits are more octets than anyone has.
 CHUNK_LINE = compile_pattern(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t \x21-\x7e\x80-\xff]*)?\r\n")
 # RFC 9110 §6.5.1: what frames, routes or authenticates a message cannot come after it.

@@ -1,6 +1,5 @@
 """An answer on its way to the client: status line and fields, then the body in its framing (RFC 9112 §6)."""
 
-import logging
 import socket
 import time
 from collections.abc import Callable
@@ -13,8 +12,6 @@ from gunicorn import SERVER
 from app.errors import UpstreamBroke
 from app.fields import Fields
 from app.serving.head import RequestHead
-
-logger = logging.getLogger("tollhouse")
 
 LAST_CHUNK = b"0\r\n\r\n"
 # Larger pieces are not copied together with what stands before them.

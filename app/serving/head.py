@@ -16,6 +16,7 @@ from app.errors import (
     UriTooLong,
 )
 from app.fields import Fields
+from app.framing import FIELD_GRAMMAR
 
 MAX_HEAD_BYTES = 64 * 1024
 # Nobody sends a number of octets with more digits, and int() takes quadratic time.
@@ -23,9 +24,8 @@ MAX_LENGTH_DIGITS = 18
 
 # RFC 9112 §3. Methods have no lower case (RFC 9110 §9.1 leaves that to registration; gunicorn refuses it, too).
 REQUEST_LINE = compile_pattern(r"([!$%&'*+\-.^_`|~0-9A-Z]{3,20}) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\r\n")
-# RFC 9112 §5: no space before the colon, no folding, no control characters. The value is taken with the white
-# space around it: leaving that out here would take quadratic time.
-FIELD_LINE = compile_pattern("([!#$%&'*+\\-.^_`|~0-9A-Za-z]+):([\t \x21-\x7e\x80-\xff]*)\r\n")
+# As in `app.framing`, in the text that latin-1 makes of the octets.
+FIELD_LINE = compile_pattern(FIELD_GRAMMAR)
 # RFC 9110 §5.3: their grammar has one member, so a second field makes the message ambiguous.
 ONCE = ("HOST", "CONTENT-TYPE", "CONTENT-LENGTH", "TRANSFER-ENCODING")
 BROKEN = "The request breaks the grammar of HTTP/1.1 (RFC 9112)."
