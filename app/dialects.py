@@ -67,6 +67,12 @@ def error_fields(refusal: Refusal, dialect: str, request_id: str) -> Fields:
     return fields
 
 
+def error_answer(refusal: Refusal, dialect: str, request_id: str) -> tuple[Fields, bytes]:
+    """Return the whole answer that tells this refusal: its fields, the length among them, and its body."""
+    body = json.dumps(error_body(refusal, dialect, request_id)).encode()
+    return [*error_fields(refusal, dialect, request_id), ("Content-Length", str(len(body)))], body
+
+
 def error_event(refusal: Refusal, dialect: str, request_id: str) -> bytes:
     """Return the event that ends an event stream badly (WHATWG HTML §9.2), as the dialect's SDK expects it.
 

@@ -4,7 +4,6 @@ The outermost layer: it sees relayed answers, refusals and the gateway's own pag
 each its request id and its one line in the log.
 """
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 from flask import Flask
 
 from app.arrival import Environ, open_exchange
-from app.dialects import error_body, error_fields
+from app.dialects import error_answer
 from app.errors import InternalError, ServerStopping, TransferBroken, UpstreamBroke
 from app.exchange import Exchange, Outcome
 from app.fields import Fields
@@ -106,9 +105,8 @@ def failed(exchange: Exchange, start: StartResponse) -> list[bytes]:
     """Answer with a 500 in the route's dialect; raises where an answer has begun already."""
     refusal = InternalError("The gateway failed; its log has the cause.")
     exchange.fail(Outcome.REFUSED, refusal.code, refusal.code)
-    body = json.dumps(error_body(refusal, exchange.error_format, exchange.request_id)).encode()
-    fields = error_fields(refusal, exchange.error_format, exchange.request_id)
-    start(refusal.status_line, [*fields, ("Content-Length", str(len(body)))], sys.exc_info())
+    fields, body = error_answer(refusal, exchange.error_format, exchange.request_id)
+    start(refusal.status_line, fields, sys.exc_info())
     return [body]
 
 

@@ -1,6 +1,5 @@
 """Turns what goes wrong before an answer has begun into an answer, in the route's dialect."""
 
-import json
 import logging
 
 from flask import Flask, Response, request
@@ -8,7 +7,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from app import errors
 from app.arrival import refuse_malformed
-from app.dialects import error_body, error_fields
+from app.dialects import error_answer
 from app.exchange import EXCHANGE, Exchange, Outcome
 
 logger = logging.getLogger("tollhouse")
@@ -36,8 +35,7 @@ def refused(refusal: errors.Refusal) -> Response:
     else:
         # Not its cause: a parser quotes what it could not read.
         exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}", refusal.code)
-    body = json.dumps(error_body(refusal, exchange.error_format, exchange.request_id))
-    fields = error_fields(refusal, exchange.error_format, exchange.request_id)
+    fields, body = error_answer(refusal, exchange.error_format, exchange.request_id)
     return Response(body, status=refusal.status_line, headers=fields)
 
 
