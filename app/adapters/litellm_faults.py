@@ -8,6 +8,7 @@ from time import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.adapters.withheld import SHORTEST_SECRET, starred
 from app.errors import (
     GatewayError,
     InvalidRequest,
@@ -27,10 +28,7 @@ from app.model_errors import (
     UpstreamUnavailable,
 )
 
-STARS = "****"
 LONGEST_MESSAGE = 2000
-# A shorter value of litellm_params is a word that may stand in any sentence.
-SHORTEST_SECRET = 4
 MOST_RETRY_AFTER_S = 24 * 3600
 
 # Of litellm, openai and httpx, the libraries that litellm's providers call with.
@@ -172,9 +170,7 @@ def _words(links: Iterable[BaseException]) -> str:
 
 def masked(text: str, params: Mapping[str, Any]) -> str:
     """Return the text with stars for every text that the `litellm_params` hold, and for the hosts in them."""
-    for secret in sorted(set(_secrets(params)), key=len, reverse=True):
-        text = text.replace(secret, STARS)
-    return text
+    return starred(text, _secrets(params))
 
 
 def _secrets(params: Mapping[str, Any]) -> Iterator[str]:

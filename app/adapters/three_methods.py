@@ -1,9 +1,10 @@
 """A schema behind LiteLLM's three methods, for programs that know an adapter by them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+from app.adapters.litellm_library import plain
 from app.adapters.schema import Body, CompletionRequest, ForeignRequest, Json, Operation, Schema
 
 
@@ -26,12 +27,12 @@ class ThreeMethods:
 
     def translate_completion_output_params(self, response: Any) -> Json:
         """Return the whole answer as a JSON value."""
-        completion = _plain(response)
+        completion = plain(response)
         return self.schema.answer(completion, _asked(completion))
 
     def translate_completion_output_params_streaming(self, completion_stream: Iterable[Any]) -> Iterator[bytes]:
         """Yield the stream's frames."""
-        chunks = map(_plain, completion_stream)
+        chunks = map(plain, completion_stream)
         first = next(chunks, None)
         return self.schema.frames(chain([] if first is None else [first], chunks), _asked(first or {}, True))
 
@@ -44,7 +45,3 @@ def _path(kwargs: Body) -> dict[str, str]:
 
 def _asked(completion: Body, is_streaming: bool = False) -> CompletionRequest:
     return CompletionRequest(str(completion.get("model") or ""), {}, is_streaming)
-
-
-def _plain(answer: Any) -> dict[str, Any]:
-    return dict(answer) if isinstance(answer, Mapping) else dict(answer.model_dump(exclude_none=True))

@@ -12,11 +12,16 @@ LONGEST_READ = 20_000
 
 def without(text: str, secrets: Iterable[str]) -> str:
     """Return the text with stars for each secret; stars alone where a longer piece of one is left."""
-    text = text[:LONGEST_READ]
     secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, STARS)
+    text = starred(text[:LONGEST_READ], secrets)
     return STARS if any(_has_piece(text, secret) for secret in secrets if "://" not in secret) else text
+
+
+def starred(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with stars for each secret, of two that overlap for the longer one."""
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        text = text.replace(secret, STARS)
+    return text
 
 
 def _has_piece(text: str, secret: str) -> bool:
