@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
@@ -80,17 +80,16 @@ class Completion:
         request = self._schema.understand(foreign)
         params = chosen.params(request.model)
         arguments, dropped = self._arguments.of(request, params)
+        fields = self._schema.answer_fields(exchange.request_id)
         if dropped:
-            logger.debug("exchange %s: not carried over: %s", exchange.request_id, dropped_field(dropped))
-        fields: Fields = [("x-gateway-dropped", dropped_field(dropped))] if dropped else []
-        fields += self._schema.answer_fields(exchange.request_id)
+            told = dropped_field(dropped)
+            logger.debug("exchange %s: not carried over: %s", exchange.request_id, told)
+            fields = [("x-gateway-dropped", told), *fields]
         if request.counts_tokens:
             tokens = self._library.count_tokens(params, arguments)
             return _json(self._schema.token_count(tokens, request), fields)
-        watched = Watched(exchange, self._watch)
-        if request.is_streaming:
-            return self._streamed(exchange, request, arguments, params, watched, fields)
-        return self._whole(exchange, request, arguments, params, watched, fields)
+        call = _Call(exchange, request, arguments, params, Watched(exchange, self._watch))
+        return self._streamed(call, fields) if request.is_streaming else self._whole(call, fields)
 
     def _foreign(
         self, exchange: Exchange, segments: Mapping[str, str], remainder: str, chosen: "_Chosen"
@@ -107,49 +106,44 @@ class Completion:
             chosen.params,
         )
 
-    def _whole(
-        self,
-        exchange: Exchange,
-        request: CompletionRequest,
-        arguments: dict[str, Any],
-        params: Params,
-        watched: Watched,
-        fields: Fields,
-    ) -> Response:
+    def _whole(self, call: "_Call", fields: Fields) -> Response:
         try:
-            completion = self._called(exchange, arguments, params, watched)
+            completion = self._called(call)
         finally:
-            watched.end()
-        answer = self._schema.answer(completion if self._takes_litellms_own else plain(completion), request)
-        return _json(answer, [*fields, ("Server-Timing", server_timing(exchange))])
+            call.watched.end()
+        answer = self._schema.answer(completion if self._takes_litellms_own else plain(completion), call.request)
+        return _json(answer, [*fields, ("Server-Timing", server_timing(call.exchange))])
 
-    def _streamed(
-        self,
-        exchange: Exchange,
-        request: CompletionRequest,
-        arguments: dict[str, Any],
-        params: Params,
-        watched: Watched,
-        fields: Fields,
-    ) -> Response:
+    def _streamed(self, call: "_Call", fields: Fields) -> Response:
         try:
-            stream = self._called(exchange, arguments, params, watched)
+            stream = self._called(call)
             convert = None if self._takes_litellms_own else plain
-            frames = FrameStream(exchange, self._schema, request, stream, watched)
-            with _timed(exchange):
-                frames.begin(self._library.chunks(stream, params), convert)
+            frames = FrameStream(call.exchange, self._schema, call.request, stream, call.watched)
+            with _timed(call.exchange):
+                frames.begin(self._library.chunks(stream, call.params), convert)
         except BaseException:
-            watched.end()
+            call.watched.end()
             raise
-        fields = [*fields, ("Cache-Control", "no-cache"), ("Server-Timing", server_timing(exchange))]
-        head = [("Content-Type", self._schema.stream_type(request)), *fields]
+        fields = [*fields, ("Cache-Control", "no-cache"), ("Server-Timing", server_timing(call.exchange))]
+        head = [("Content-Type", self._schema.stream_type(call.request)), *fields]
         return Response(frames, headers=head, direct_passthrough=True)
 
-    def _called(self, exchange: Exchange, arguments: dict[str, Any], params: Params, watched: Watched) -> Any:
-        with _timed(exchange):
-            answer = watched.call(self._library.complete, arguments, params)
-        exchange.upstream_status = 200
+    def _called(self, call: "_Call") -> Any:
+        with _timed(call.exchange):
+            answer = call.watched.call(self._library.complete, call.arguments, call.params)
+        call.exchange.upstream_status = 200
         return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of a model, ready to be made."""
+
+    exchange: Exchange
+    request: CompletionRequest
+    arguments: dict[str, Any]
+    params: Params
+    watched: Watched
 
 
 class _Chosen:
