@@ -13,6 +13,10 @@ HALF = "has half of a surrogate pair (RFC 8259 §8.2)"
 ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+# So much of a name that a client chose.
+SHOWN = 64
+
+
 class Unsound(Exception):
     """A member of the outermost object that readers take for different things."""
 
@@ -22,6 +26,21 @@ class Unsound(Exception):
         """None where the name itself is what is wrong."""
         self.told = told
         """To be said after the name: "comes twice"."""
+
+    @property
+    def field(self) -> str | None:
+        """The name, short enough for a message."""
+        return None if self.name is None else shown(self.name)
+
+    @property
+    def sentence(self) -> str:
+        """What a client is told."""
+        return f"{self.field or 'A name'} {self.told}."
+
+
+def shown(name: str) -> str:
+    """Return a name that a client chose, short enough for a message."""
+    return name if len(name) <= SHOWN else f"{name[: SHOWN - 1]}…"
 
 
 def read(text: str | bytes) -> object:

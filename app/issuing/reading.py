@@ -22,10 +22,7 @@ def json_form(model: type[F], body: bytes) -> F:
     try:
         sent = sound_json.read(body or b"{}")
     except sound_json.Unsound as unsound:
-        if unsound.name is None:
-            raise InvalidRequest(f"A name {unsound.told}.") from None
-        field = _shown(unsound.name)
-        raise InvalidRequest(f"{field} {unsound.told}.", param=field) from None
+        raise InvalidRequest(unsound.sentence, param=unsound.field) from None
     except (ValueError, RecursionError):
         raise InvalidRequest("The body is no JSON (RFC 8259).") from None
     if not isinstance(sent, dict):
@@ -41,7 +38,7 @@ def query_form(model: type[F], query: str | None) -> F:
         raise InvalidRequest("The query is no list of name=value pairs in UTF-8.") from None
     for name, _ in pairs:
         if len([1 for other, _ in pairs if other == name]) > 1:
-            raise InvalidRequest(f"{_shown(name)} comes twice in the query.", param=_shown(name))
+            raise InvalidRequest(f"{sound_json.shown(name)} comes twice in the query.", param=sound_json.shown(name))
     return filled_in(model, dict(pairs))
 
 
@@ -57,7 +54,7 @@ def refuse(model: type[Form], detail: ErrorDetails) -> NoReturn:
     """Raise the InvalidRequest for one of pydantic's errors."""
     if not detail["loc"]:
         raise InvalidRequest(f"{detail['ctx']['error']}.")
-    field = _shown(str(detail["loc"][0]))
+    field = sound_json.shown(str(detail["loc"][0]))
     match detail["type"]:
         case "extra_forbidden":
             told = _unknown(model, field)
@@ -75,8 +72,3 @@ def _unknown(model: type[Form], field: str) -> str:
         return "is not served by this version yet; leave it out"
     near = get_close_matches(field, model.model_fields, n=1)
     return f"is not a known field; perhaps {near[0]} is meant" if near else "is not a known field"
-
-
-def _shown(name: str) -> str:
-    """Return a name that a client chose, short enough for a message."""
-    return name if len(name) <= 64 else name[:63] + "…"

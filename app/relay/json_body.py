@@ -11,8 +11,6 @@ from app.relay.upload import too_large
 
 # No request of any schema comes near; litellm and the schemas walk into what they are given by recursion.
 DEEPEST = 100
-# So much of a name that a client chose.
-SHOWN = 64
 
 
 def json_body(exchange: Exchange, max_bytes: int) -> dict[str, Any]:
@@ -25,7 +23,7 @@ def json_body(exchange: Exchange, max_bytes: int) -> dict[str, Any]:
     try:
         value = sound_json.read(octets.decode("utf-8-sig"))
     except sound_json.Unsound as unsound:
-        raise _refused(unsound) from None
+        raise InvalidRequest(unsound.sentence, param=unsound.field) from None
     except UnicodeDecodeError as error:
         raise InvalidRequest("The request body is not UTF-8 text; send JSON.") from error
     except RecursionError as error:
@@ -55,13 +53,6 @@ def _whole(exchange: Exchange, max_bytes: int) -> bytes:
         if len(octets) > max_bytes:
             raise too_large(max_bytes)
     return bytes(octets)
-
-
-def _refused(unsound: sound_json.Unsound) -> InvalidRequest:
-    if unsound.name is None:
-        return InvalidRequest(f"A name {unsound.told}.")
-    name = unsound.name if len(unsound.name) <= SHOWN else f"{unsound.name[: SHOWN - 1]}…"
-    return InvalidRequest(f"{name} {unsound.told}.", param=name)
 
 
 def _where(error: ValueError) -> str:
