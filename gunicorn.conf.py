@@ -75,7 +75,7 @@ def on_starting(server: Any) -> None:
         sys.exit(f"DATA_DIR cannot be used, name a folder that can be written to: {fault}")
     _warn(gateway)
     _load_house(gateway)
-    server.tollhouse = Master(server, _drain_s())
+    server.tollhouse = Master(server, _environment.drain_s)
     # No hook of gunicorn's can refuse a reload, and this one must: workers are not replaced for a bad file.
     server.reload = partial(_reload, server.tollhouse.replace_workers)
 
@@ -134,17 +134,6 @@ def pre_fork(server: Any, worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Keep what a worker counted that has ended, and forget what it had under way."""
     _ended.add(worker.pid, server.WORKERS)
-
-
-def _drain_s() -> float:
-    """Return for how long connections are still taken after SIGTERM, readiness saying 503: DRAIN_SECONDS, or 3.
-
-    A load balancer needs that time to notice. With graceful_timeout it stays below Heroku's 30 s.
-    """
-    text = os.environ.get("DRAIN_SECONDS") or "3"
-    if not (text.isascii() and text.isdecimal()):
-        sys.exit("DRAIN_SECONDS is no whole number of seconds; set one, or unset it")
-    return float(text)
 
 
 def _allow_many_sockets() -> None:

@@ -10,6 +10,8 @@ from app.settings.problems import Problem, SettingsInvalid
 
 PORT = 4000
 DATA_DIR = "var"
+# A load balancer needs that time to notice. With graceful_timeout it stays below Heroku's 30 s.
+DRAIN_S = 3
 CA_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("json", "console")
@@ -22,6 +24,8 @@ class Environment:
     port: int
     workers: int
     data_dir: Path
+    drain_s: int
+    """For how long connections are still taken after SIGTERM, readiness saying 503."""
 
 
 def read(environ: Mapping[str, str]) -> Environment:
@@ -33,6 +37,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         port=int(environ.get("PORT") or PORT),
         workers=int(environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1),
         data_dir=data_dir(environ),
+        drain_s=int(environ.get("DRAIN_SECONDS") or DRAIN_S),
     )
 
 
@@ -44,6 +49,7 @@ def data_dir(environ: Mapping[str, str]) -> Path:
 def _problems(environ: Mapping[str, str]) -> Iterator[Problem]:
     yield from _number(environ, "PORT", 1, 65_535)
     yield from _number(environ, "WEB_CONCURRENCY", 1, 1_000)
+    yield from _number(environ, "DRAIN_SECONDS", 0, 86_400)
     yield from _choice(environ, "LOG_LEVEL", LOG_LEVELS)
     yield from _choice(environ, "LOG_FORMAT", LOG_FORMATS)
     for name in CA_BUNDLES:

@@ -12,14 +12,16 @@ from app.settings.problems import SettingsInvalid
 def test_what_is_unset_or_empty_has_its_default():
     found = read({"PORT": "", "DATA_DIR": "", "LOG_LEVEL": "", "SSL_CERT_FILE": ""})
 
-    assert (found.port, found.data_dir) == (4000, Path("var"))
+    assert (found.port, found.data_dir, found.drain_s) == (4000, Path("var"), 3)
     assert found.workers >= 1
 
 
 def test_what_is_set_counts():
-    found = read({"PORT": "5", "WEB_CONCURRENCY": "3", "DATA_DIR": "/d", "REQUESTS_CA_BUNDLE": certifi.where()})
+    environ = {"PORT": "5", "WEB_CONCURRENCY": "3", "DATA_DIR": "/d", "DRAIN_SECONDS": "0"}
 
-    assert (found.port, found.workers, found.data_dir) == (5, 3, Path("/d"))
+    found = read({**environ, "REQUESTS_CA_BUNDLE": certifi.where()})
+
+    assert (found.port, found.workers, found.data_dir, found.drain_s) == (5, 3, Path("/d"), 0)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,8 @@ def test_what_is_set_counts():
         ("PORT", "٤٠٠٠"),
         ("WEB_CONCURRENCY", "0"),
         ("WEB_CONCURRENCY", "-1"),
+        ("DRAIN_SECONDS", "1.5"),
+        ("DRAIN_SECONDS", "-1"),
         ("LOG_LEVEL", "verbose"),
         ("LOG_FORMAT", "xml"),
         ("SSL_CERT_FILE", "/nowhere"),
