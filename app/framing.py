@@ -9,8 +9,10 @@ from re import compile as compile_pattern
 from typing import Protocol
 
 MAX_CHUNK_LINE_BYTES = 8 * 1024
-# Small, because a line that arrives octet by octet is matched anew with each.
 MAX_TRAILER_BYTES = 8 * 1024
+# Of a line without an end; what is longer is hopeless.
+MAX_HELD_BYTES = min(MAX_CHUNK_LINE_BYTES, MAX_TRAILER_BYTES)
+END_OF_HEAD = b"\r\n\r\n"
 
 # RFC 9112 §5 and RFC 9110 §5.5: token ":" OWS field-value OWS CRLF; no folding, no control characters.
 # The value is taken with the white space around it: leaving that out here would take quadratic time.
@@ -27,6 +29,27 @@ NOT_IN_TRAILERS = frozenset(
 
 class Malformed(ValueError):
     """These octets are not HTTP/1.1; the message says what is wrong and never quotes them."""
+
+
+class Beginning:
+    """What has arrived of a head that is not whole yet: each octet is looked at once, however small the pieces are."""
+
+    __slots__ = ("octets",)
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+
+    def add(self, octets: bytes) -> int:
+        """Return where the lines of the head end, the empty one still behind it; -1 while that has not arrived.
+
+        Raises Malformed where a line ends in LF alone: no more octets can mend that, so why wait for them?
+        """
+        known = len(self.octets)
+        self.octets += octets
+        end = self.octets.find(END_OF_HEAD, max(0, known - 3))
+        if end < 0 and octets.count(b"\n") != self.octets.count(b"\r\n", max(0, known - 1)):
+            raise Malformed("it has a line that does not end in CRLF")
+        return end
 
 
 class BodyDecoder(Protocol):
@@ -101,7 +124,13 @@ class ChunkedDecoder:
         if self.fault is not None:
             raise self.fault
         body: list[bytes] = []
-        octets = self._held + octets if self._held else octets
+        if self._held:
+            is_unended = self._step != self._data_end and b"\n" not in octets
+            octets = self._held + octets
+            if is_unended and len(octets) <= MAX_HELD_BYTES:
+                # A line that comes octet by octet is not matched anew with each of them.
+                self._held = octets
+                return b"", b""
         self._held, rest = b"", b""
         try:
             rest = self._walk(octets, body)

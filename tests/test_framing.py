@@ -7,11 +7,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from app import framing
 from app.framing import (
+    END_OF_HEAD,
     FIELD_LINE,
     MAX_CHUNK_LINE_BYTES,
     MAX_TRAILER_BYTES,
     NOT_IN_TRAILERS,
+    Beginning,
     ChunkedDecoder,
     CloseDecoder,
     LengthDecoder,
@@ -263,3 +266,69 @@ def test_a_field_line_gives_its_name_and_value(line, value):
     found = FIELD_LINE.fullmatch(line)
 
     assert (found[1], found[2].strip(b" \t")) == (b"A", value)
+
+
+@given(st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", END_OF_HEAD, b"b" * 9]), max_size=12), cuts)
+@PROPERTY
+def test_a_head_ends_at_its_empty_line_however_it_is_cut(parts, cuts):
+    octets = b"".join(parts)
+    before, _, _ = octets.partition(END_OF_HEAD)
+    beginning = Beginning()
+
+    ends = []
+    try:
+        for piece in split(octets, cuts):
+            ends.append(beginning.add(piece))
+            if ends[-1] >= 0:
+                break
+    except Malformed:
+        assert before.count(b"\n") != before.count(b"\r\n")
+        return
+
+    assert all(end < 0 for end in ends[:-1])
+    assert max(ends, default=-1) == octets.find(END_OF_HEAD)
+
+
+def test_an_octet_of_a_head_is_looked_at_a_few_times_however_small_the_pieces():
+    class Counting(bytearray):
+        looked_at = 0
+
+        def find(self, what, start):
+            self.looked_at += len(self) - start
+            return super().find(what, start)
+
+        def count(self, what, start):
+            self.looked_at += len(self) - start
+            return super().count(what, start)
+
+    beginning = Beginning()
+    beginning.octets = Counting()
+
+    for _ in range(64 * 1024):
+        beginning.add(b"a")
+
+    assert beginning.octets.looked_at <= 6 * 64 * 1024
+
+
+@pytest.mark.parametrize("line", [b"1;" + b"a" * 8000 + b"\r\n", b"0\r\nX: " + b"a" * 8000 + b"\r\n"])
+def test_a_line_that_comes_octet_by_octet_is_matched_once_it_has_an_end(monkeypatch, line):
+    class Counting:
+        def __init__(self, pattern):
+            self.pattern = pattern
+            self.calls = 0
+
+        def match(self, octets, start):
+            self.calls += 1
+            return self.pattern.match(octets, start)
+
+    patterns = [Counting(framing.CHUNK_LINE), Counting(framing.FIELD_LINE)]
+    monkeypatch.setattr("app.framing.CHUNK_LINE", patterns[0])
+    monkeypatch.setattr("app.framing.FIELD_LINE", patterns[1])
+    decoder = ChunkedDecoder()
+
+    for at in range(len(line)):
+        decoder.decode(line[at : at + 1])
+
+    assert sum(pattern.calls for pattern in patterns) <= 6
+    assert decoder.decode(b"x\r\n0\r\n\r\n" if line.startswith(b"1") else b"\r\n") is not None
+    assert decoder.is_complete

@@ -6,7 +6,7 @@ from typing import NoReturn, Protocol
 from app.errors import GatewayError, UpstreamInvalidResponse, UpstreamTimeout, UpstreamUnreachable
 from app.exchange import RequestBody
 from app.fields import Fields
-from app.framing import BodyDecoder, Malformed
+from app.framing import END_OF_HEAD, Beginning, BodyDecoder, Malformed
 from app.relay.connection import Answered, Connection, Deadline, Origin
 from app.relay.http1 import MAX_HEAD_BYTES, ResponseHead, body_decoder, request_head, response_head
 from app.relay.pool import Pool
@@ -147,17 +147,26 @@ class Call:
 
     def _head_octets(self, first_byte: Deadline) -> bytes:
         """Return the octets of one head; what came behind it stays buffered."""
-        octets = b""
-        while (end := octets.find(b"\r\n\r\n")) < 0:
-            _refuse_hopeless(octets)
-            more = self.connection.receive(self.total.within(first_byte.within(self._timeouts.first_byte_s)))
-            if not more and octets:
-                raise Malformed("it ends within its head")
-            if not more:
-                raise ConnectionResetError
-            octets += more
+        octets = self._received(first_byte)
+        if not octets:
+            raise ConnectionResetError
+        if (end := octets.find(END_OF_HEAD)) < 0:
+            octets, end = self._rest(octets, first_byte)
         self.connection.buffered = octets[end + 4 :]
         return octets[: end + 4]
+
+    def _rest(self, octets: bytes, first_byte: Deadline) -> tuple[bytes, int]:
+        """Return the octets up to and behind the end of a head that begins with these, and where that is."""
+        beginning = Beginning()
+        while (end := beginning.add(octets)) < 0:
+            _refuse_hopeless(beginning.octets)
+            octets = self._received(first_byte)
+            if not octets:
+                raise Malformed("it ends within its head")
+        return bytes(beginning.octets), end
+
+    def _received(self, first_byte: Deadline) -> bytes:
+        return self.connection.receive(self.total.within(first_byte.within(self._timeouts.first_byte_s)))
 
     def _wait_s(self) -> float:
         return self.total.within(self._timeouts.idle_s)
@@ -169,12 +178,10 @@ def _refuse_body(interim: ResponseHead) -> None:
         raise Malformed("an interim answer announces a body")
 
 
-def _refuse_hopeless(octets: bytes) -> None:
+def _refuse_hopeless(octets: bytearray) -> None:
     """Raise Malformed for a beginning that no more octets can turn into a head: why wait for them?"""
     if not octets.startswith(HEAD_BEGINS[: len(octets)]):
         raise Malformed("it is not HTTP/1")
-    if octets.count(b"\n") != octets.count(b"\r\n"):
-        raise Malformed("it has a line that does not end in CRLF")
     if len(octets) > MAX_HEAD_BYTES:
         raise Malformed("its head is too long")
 

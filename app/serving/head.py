@@ -75,14 +75,12 @@ def request_head(octets: bytes, limits: Limits) -> RequestHead:
     return _understood(RequestHead(line[1], line[2], min(int(line[4]), 1), fields))
 
 
-def refuse_hopeless(octets: bytes, limits: Limits) -> None:
-    """Raise the Refusal for a beginning that no more octets can turn into a head: why wait for them?"""
+def refuse_oversized(octets: bytes | bytearray, limits: Limits) -> None:
+    """Raise the Refusal for a beginning that is larger than a head may be: why wait for the rest?"""
     if len(octets) > MAX_HEAD_BYTES:
         raise too_large(limits)
-    if octets.find(b"\r\n", 0, limits.request_line + 2) < 0 and len(octets) > limits.request_line + 1:
+    if len(octets) > limits.request_line + 1 and octets.find(b"\n", 0, limits.request_line + 2) < 0:
         raise too_long(limits)
-    if octets.count(b"\n") != octets.count(b"\r\n"):
-        raise InvalidRequest(BROKEN)
 
 
 def too_long(limits: Limits) -> UriTooLong:
