@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from inspect import signature
 from re import compile as compile_pattern
@@ -36,6 +36,8 @@ CLIENTS_OWN = frozenset(
     " tool_choice logprobs top_logprobs parallel_tool_calls web_search_options safety_identifier service_tier store"
     " functions function_call thinking metadata prompt_cache_key stream_options".split()
 )
+# Names of models that are remembered with what they take; a pattern in `model_list` lets clients make up more.
+MODELS_KNOWN = 1024
 # What many models take that OpenAI's have not.
 BEYOND_OPENAI = frozenset({"top_k"})
 
@@ -88,7 +90,7 @@ class Library:
         utils = importlib.import_module("litellm.types.utils")
         self._reserved = (self._names | frozenset(utils.all_litellm_params)) - CLIENTS_OWN
         self._openai = frozenset(litellm.OPENAI_CHAT_COMPLETION_PARAMS)
-        self._supported = cache(self._asked_supported)
+        self._supported = lru_cache(MODELS_KNOWN)(self._asked_supported)
 
     def is_reserved(self, name: str) -> bool:
         """Tell whether an argument of this name is the operator's alone: no client decides where a call goes."""
@@ -108,6 +110,12 @@ class Library:
         # Names beyond OpenAI's: its own API refuses them, a server that only speaks its format may know them.
         is_public = provider in ("openai", "azure") and not (params.get("api_base") or params.get("base_url"))
         return not is_public or bool(supported and name in supported)
+
+    def upstream(self, params: Mapping[str, Any]) -> str:
+        """Return what these `litellm_params` lead to: the address that they name, or else the provider."""
+        address = params.get("api_base") or params.get("base_url")
+        provider, _ = self._supported(params["model"], params.get("custom_llm_provider"))
+        return str(address or provider or "")
 
     def complete(self, arguments: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
         """Return litellm's ModelResponse, or its stream where `arguments` ask for one.

@@ -22,6 +22,7 @@ from app.relay.delivery import server_timing
 from app.relay.frames import FrameStream
 from app.relay.json_body import json_body
 from app.relay.model_choice import ModelChoice, Params
+from app.relay.room import Place, Room
 from app.relay.watch import DepartureWatch
 from app.relay.watched import Watched
 from app.settings.gateway import AdapterTarget, Route
@@ -45,6 +46,8 @@ class Library(Protocol):
 
     def is_reserved(self, name: str) -> bool: ...
 
+    def upstream(self, params: Params) -> str: ...
+
 
 class Completion:
     """One adapter route's way to the models."""
@@ -56,13 +59,16 @@ class Completion:
         models: ModelChoice,
         library: Library,
         watch: DepartureWatch,
+        rooms: Mapping[str, Room],
         max_request_bytes: int | None,
     ) -> None:
+        """`rooms` has one for every upstream, whoever asks first."""
         self._schema = target.schema
         self._takes_litellms_own = target.takes_litellms_own
         self._models = models
         self._library = library
         self._watch = watch
+        self._rooms = rooms
         self._idle_s = route.timeouts.idle_s
         self._arguments = Arguments(route, library)
         self._max_bytes = min(MAX_BODY_BYTES, max_request_bytes or MAX_BODY_BYTES)
@@ -70,7 +76,8 @@ class Completion:
     def relay(self, exchange: Exchange, segments: Mapping[str, str], remainder: str) -> Response:
         """Return the answer, whole or, where the client asked for a stream, with its first frame at hand.
 
-        Raises InvalidRequest, RouteNotFound, ModelNotFound, RequestTooLarge, UpstreamError or ClientLeft.
+        Raises InvalidRequest, RouteNotFound, ModelNotFound, RequestTooLarge, UpstreamOverloaded, UpstreamError or
+        ClientLeft.
         """
         if exchange.socket is not None:
             # A client that stops sending, or stops reading the answer, does not keep its slot.
@@ -88,7 +95,8 @@ class Completion:
         if request.counts_tokens:
             tokens = self._library.count_tokens(params, arguments)
             return _json(self._schema.token_count(tokens, request), fields)
-        call = _Call(exchange, request, arguments, params, Watched(exchange, self._watch))
+        place = Place(self._rooms[self._library.upstream(params)])
+        call = _Call(exchange, request, arguments, params, place, Watched(exchange, self._watch))
         return self._streamed(call, fields) if request.is_streaming else self._whole(call, fields)
 
     def _foreign(
@@ -110,7 +118,7 @@ class Completion:
         try:
             completion = self._called(call)
         finally:
-            call.watched.end()
+            call.end()
         answer = self._schema.answer(completion if self._takes_litellms_own else plain(completion), call.request)
         return _json(answer, [*fields, ("Server-Timing", server_timing(call.exchange))])
 
@@ -118,12 +126,13 @@ class Completion:
         try:
             stream = self._called(call)
             convert = None if self._takes_litellms_own else plain
-            frames = FrameStream(call.exchange, self._schema, call.request, stream, call.watched)
+            frames = FrameStream(call.exchange, self._schema, call.request, stream, call.watched, call.place.leave)
             with _timed(call.exchange):
                 frames.begin(self._library.chunks(stream, call.params), convert)
         except BaseException:
-            call.watched.end()
+            call.end()
             raise
+        call.place.answered()
         fields = [*fields, ("Cache-Control", "no-cache"), ("Server-Timing", server_timing(call.exchange))]
         head = [("Content-Type", self._schema.stream_type(call.request)), *fields]
         return Response(frames, headers=head, direct_passthrough=True)
@@ -143,7 +152,13 @@ class _Call:
     request: CompletionRequest
     arguments: dict[str, Any]
     params: Params
+    place: Place
     watched: Watched
+
+    def end(self) -> None:
+        """Need the model no more, nor to know that the client leaves."""
+        self.watched.end()
+        self.place.leave()
 
 
 class _Chosen:

@@ -18,13 +18,21 @@ class FrameStream:
     """An iterator over frames that WSGI closes, whatever happens. A stream that breaks ends in the schema's way."""
 
     def __init__(
-        self, exchange: Exchange, schema: Schema, request: CompletionRequest, stream: Any, watched: Watched
+        self,
+        exchange: Exchange,
+        schema: Schema,
+        request: CompletionRequest,
+        stream: Any,
+        watched: Watched,
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
+        """`leave` is called, once or more, when the exchange needs the model no more."""
         self._exchange = exchange
         self._schema = schema
         self._request = request
         self._stream = stream
         self._watched = watched
+        self._leave = leave
         self._frames: Iterator[bytes] = iter(())
         self._first: bytes | None = None
         self._is_first = True
@@ -59,6 +67,7 @@ class FrameStream:
 
     def close(self) -> None:
         self._watched.end()
+        self._leave()
         close(self._stream)
 
     def _next_frame(self) -> bytes:

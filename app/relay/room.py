@@ -37,3 +37,30 @@ class Room:
 
     def leave(self) -> None:
         self._open -= 1
+
+
+class Place:
+    """One exchange's place in a room, taken here; raises UpstreamOverloaded where none is free."""
+
+    __slots__ = ("_is_left", "_is_waiting", "_room")
+
+    def __init__(self, room: Room) -> None:
+        room.enter()
+        self._room = room
+        self._is_waiting = True
+        self._is_left = False
+
+    def answered(self) -> None:
+        """Make room for another who waits; call it once."""
+        self._is_waiting = False
+        self._room.answered()
+
+    def leave(self) -> None:
+        """Give the place back, answered or not; harmless when that was done."""
+        if self._is_left:
+            return
+        self._is_left = True
+        if self._is_waiting:
+            self._room.gave_up()
+        else:
+            self._room.leave()

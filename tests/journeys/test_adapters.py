@@ -410,6 +410,7 @@ tiny, faulty = Tiny(), Faulty()
 """
 OWN_CONFIG = """
 general_settings:
+  max_waiting_per_upstream: 2
   pass_through_endpoints:
     - {{path: "/tiny/{{model}}", target: custom_callbacks.tiny, auth: false, error_format: cohere}}
     - {{path: /page, target: page.anthropic_adapter, auth: false, error_format: anthropic}}
@@ -537,6 +538,37 @@ def test_the_pages_adapter_says_that_it_does_not_stream(own: Gateway, openai_ser
 
     assert (got.status, json.loads(bytes(got.body))["type"]) == (400, "error")
     assert openai_server.asked == []
+
+
+@pytest.mark.parametrize("leave", [Client.close, Client.reset])
+def test_one_call_too_many_for_one_upstream_is_told_at_once(
+    own: Gateway, openai_server: OpenAIServer, leave: Callable[[Client], None]
+) -> None:
+    """OR-04, on every route that leads there, in its dialect; who leaves makes room, and a stream waits no more."""
+    clients = [own.client(), own.client()]
+    page_body = json.dumps(
+        {"model": "gpt-say", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+    ).encode()
+    for client in clients:
+        client.send(request("POST", "/tiny/gpt-silent", [], b'{"prompt": "hi"}'))
+    openai_server.wait_for(2)
+
+    refused = own.ask("POST", "/tiny/gpt-say", [], b'{"prompt": "hi"}')
+    refused_elsewhere = own.ask("POST", "/page", [], page_body)
+    leave(clients[0])
+    eventually(lambda: any(asked.gone.is_set() for asked in openai_server.asked), GONE_DEADLINE_S, "one has gone")
+    streams = [own.client(), own.client()]
+    for client in streams:
+        client.send(request("POST", "/tiny/gpt-stalls", [], b'{"prompt": "hi", "stream": true}'))
+        client.read_until(client.begin_answer("POST"), WORDS[0].encode())
+    served = own.ask("POST", "/tiny/gpt-say", [], b'{"prompt": "hi"}')
+
+    for got in (refused, refused_elsewhere):
+        assert (got.status, got.fields.one("retry-after")) == (503, "1")
+    assert (error(refused)["code"], set(error(refused))) == ("upstream_overloaded", {"message", "id", "code"})
+    assert error(refused_elsewhere)["error"]["type"] == "overloaded_error"
+    assert [asked.model for asked in openai_server.asked] == ["gpt-silent"] * 2 + ["gpt-stalls"] * 2 + ["gpt-say"]
+    assert served.status == 200
 
 
 def test_entries_of_one_name_take_turns(own: Gateway, openai_server: OpenAIServer) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import UpstreamOverloaded, UpstreamTimeout
-from app.relay.room import Room
+from app.relay.room import Place, Room
 from app.relay.upstream import UpstreamAdapter
 from app.settings.gateway import Timeouts
 from tests.kit.upstream import SILENCE, answer, chunk, head
@@ -105,3 +105,26 @@ def test_upstreams_have_rooms_of_their_own():
 
     assert adapter._rooms["a"] is not adapter._rooms["b"]
     adapter.close()
+
+
+def test_a_place_that_waits_is_given_back_once():
+    room = Room(most_waiting=1)
+    place = Place(room)
+    full(room)
+
+    place.leave()
+    place.leave()
+
+    assert (room._waiting, room._open) == (0, 0)
+
+
+def test_a_place_whose_answer_began_is_given_back_once():
+    room = Room(most_waiting=1, most_open=2)
+    place = Place(room)
+
+    place.answered()
+    while_open = room._waiting, room._open
+    place.leave()
+    place.leave()
+
+    assert (while_open, room._waiting, room._open) == ((0, 1), 0, 0)
