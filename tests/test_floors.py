@@ -47,7 +47,7 @@ LATE = {
     ("gunicorn.conf", "app.factory"),
     ("gunicorn.conf", "app.keyed"),
     ("app.stores.counters", "app.stores"),
-    ("app.stores.engines", "app.stores"),
+    ("app.stores.tables", "app.stores"),
 }
 
 LEVELS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,17 +1,12 @@
 """From the operator's URL to an open database: SQLite in a file of this machine, or PostgreSQL."""
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
-
-from app.stores.schema import REVISION
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -29,8 +24,6 @@ _NETWORK = {
     # A pooler between us and the server gives each transaction another session (PgBouncer).
     "prepare_threshold": None,
 }
-# Any number that no other user of the database takes for its advisory locks.
-_MIGRATION_LOCK = 0x70_11_40_05_E
 
 
 def store_url(environ: Mapping[str, str]) -> URL:
@@ -81,53 +74,6 @@ def opened(url: URL, *, writes: bool, timeout_s: float) -> Engine:
     else:
         event.listen(engine, "connect", _bound_statements(timeout_s))
     return engine
-
-
-def bring_up_to_date(engine: Engine) -> None:
-    """Make the tables, or alter them to what this version needs; any number of processes may do so at once.
-
-    A database that a newer version has altered is left as it is: steps only add, so that machines can be
-    upgraded one after another.
-    """
-    with _alone(engine), engine.begin() as connection:
-        if engine.dialect.name == POSTGRESQL:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        if _revision(connection) < REVISION:
-            from app.stores.migrations.upgrade import upgrade
-
-            upgrade(connection)
-
-
-def _revision(connection: Connection) -> str:
-    if not inspect(connection).has_table("alembic_version"):
-        return ""
-    return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
-
-
-@contextlib.contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Hold a file lock around the change to a SQLite file, which is made here, for its owner only.
-
-    The change to WAL, by which readers and a writer do not wait for one another (sqlite.org/wal.html), needs
-    the file for itself and does not wait for it.
-    """
-    if engine.dialect.name != SQLITE:
-        yield
-        return
-    path = Path(str(engine.url.database))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        connection = engine.raw_connection()
-        try:
-            connection.cursor().execute("PRAGMA journal_mode = WAL")
-        finally:
-            connection.close()
-        yield
-    finally:
-        os.close(lock)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

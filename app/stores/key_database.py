@@ -13,8 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.principal import Principal
 from app.store_errors import StoreUnavailable
 from app.stores.circuit_breaker import CircuitBreaker, Server
-from app.stores.engines import POSTGRESQL, SQLITE, bring_up_to_date, opened
+from app.stores.engines import POSTGRESQL, SQLITE, opened
 from app.stores.native_thread import NativeThread, ThreadBusy, ThreadStuck
+from app.stores.tables import bring_up_to_date
 
 T = TypeVar("T")
 # Whom the keys of a change resolve to once it is committed, by digest; None for nobody.

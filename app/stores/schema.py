@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
 from app.principal import Principal
 
 METADATA = MetaData()
-# The migration that makes these tables; a test keeps it true. Known here so that a start with a store that
-# is up to date need not import Alembic.
+# The last step that leads to these tables; a test keeps it true. Known here so that a start with a store that
+# is new or up to date need not import Alembic.
 REVISION = "0001"
 
 KEYS = Table(
@@ -28,6 +28,13 @@ KEYS = Table(
     Column("expires_s", Double),
     Column("created_s", Double, nullable=False),
     Column("updated_s", Double, nullable=False),
+)
+# Alembic's own, as it makes it, with one row: the last step taken. Not among the tables it compares.
+STEPS_TAKEN = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
 
