@@ -30,7 +30,9 @@ class ArrivingBody:
         self.received = 0
         self.failed = False
         self._decoder: BodyDecoder = (
-            ChunkedDecoder(NOT_IN_TRAILERS) if head.is_chunked else LengthDecoder(head.length or 0)
+            ChunkedDecoder(NOT_IN_TRAILERS, checks_extensions=True)
+            if head.is_chunked
+            else LengthDecoder(head.length or 0)
         )
         self._client = incoming.client
         self._incoming = incoming

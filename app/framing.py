@@ -19,7 +19,15 @@ END_OF_HEAD = b"\r\n\r\n"
 FIELD_GRAMMAR = r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t \x21-\x7e\x80-\xff]*)\r\n"
 FIELD_LINE = compile_pattern(FIELD_GRAMMAR.encode())
 # RFC 9112 §7.1: chunk-size [ chunk-ext ] CRLF; sixteen digits are more octets than anyone has.
-CHUNK_LINE = compile_pattern(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t \x21-\x7e\x80-\xff]*)?\r\n")
+CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16})"
+CHUNK_LINE = compile_pattern(CHUNK_SIZE + rb"(?:[ \t]*;[\t \x21-\x7e\x80-\xff]*)?\r\n")
+# The same with the whole grammar of extensions, *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
+# (§7.1.1); possessive, so that no octet is read twice.
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
+STRICT_CHUNK_LINE = compile_pattern(
+    CHUNK_SIZE + rb"(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+)*+\r\n" % (TOKEN, TOKEN, QUOTED)
+)
 # RFC 9110 §6.5.1: what frames, routes or authenticates a message cannot come after it.
 NOT_IN_TRAILERS = frozenset(
     b"authorization connection content-encoding content-length content-range content-type cookie host"
@@ -108,13 +116,15 @@ _Step = Callable[[bytes, int, list[bytes]], int | None]
 class ChunkedDecoder:
     """A chunked body (RFC 9112 §7.1); its trailer section is read and dropped (RFC 9110 §6.5.1).
 
-    `refused_trailers` are lower-case names of fields that make the body Malformed when they come behind it.
+    `refused_trailers` are lower-case names of fields that make the body Malformed when they come behind it. Extensions
+    are dropped, too; `checks_extensions` makes broken ones Malformed, where others read them to find a body's end.
     """
 
-    def __init__(self, refused_trailers: frozenset[bytes] = frozenset()) -> None:
+    def __init__(self, refused_trailers: frozenset[bytes] = frozenset(), *, checks_extensions: bool = False) -> None:
         self.is_complete = False
         self.fault: Malformed | None = None
         self._refused_trailers = refused_trailers
+        self._chunk_line = STRICT_CHUNK_LINE if checks_extensions else CHUNK_LINE
         self._held = b""
         self._missing = 0
         self._step: _Step = self._size_line
@@ -155,7 +165,7 @@ class ChunkedDecoder:
         return self.is_complete
 
     def _size_line(self, octets: bytes, start: int, body: list[bytes]) -> int | None:
-        line = CHUNK_LINE.match(octets, start)
+        line = self._chunk_line.match(octets, start)
         if line is None:
             _refuse_hopeless(octets, start, MAX_CHUNK_LINE_BYTES, "a chunk size")
             return None

@@ -184,6 +184,41 @@ def test_broken_chunks_are_malformed(octets, step):
     assert not decoder.is_complete
 
 
+GOOD_EXTENSIONS = [b"", b";a", b' \t; a = "b;\\" c" ;d', b";a=1;b=2", b';a=""']
+
+
+@pytest.mark.parametrize("extension", GOOD_EXTENSIONS)
+def test_extensions_of_the_grammar_are_read_over(extension):
+    decoder = ChunkedDecoder(checks_extensions=True)
+
+    assert decoder.decode(b"3%b\r\nabc\r\n0%b\r\n\r\n" % (extension, extension)) == (b"abc", b"")
+    assert decoder.is_complete
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        pytest.param(b";", id="no name"),
+        pytest.param(b";;a", id="no name before another"),
+        pytest.param(b";a{}", id="a name of other octets"),
+        pytest.param(b";a=", id="no value"),
+        pytest.param(b";a=b c", id="two words"),
+        pytest.param(b';a="b', id="a quote without end"),
+        pytest.param(b';a="b\\"', id="a quote whose end is escaped"),
+        pytest.param(b';a="b"c', id="more behind a quote"),
+        pytest.param(b" ", id="white space alone"),
+        pytest.param(b";a ", id="white space behind"),
+        pytest.param(b";a\xe4", id="an octet from 128 on"),
+    ],
+)
+def test_other_extensions_are_malformed_where_they_are_checked(extension):
+    """RFC 9112 §7.1.1. From an upstream they are let pass: the gateway frames anew, and nothing is hidden in them."""
+    octets = b"3%b\r\nabc\r\n0\r\n\r\n" % extension
+
+    with pytest.raises(Malformed):
+        ChunkedDecoder(checks_extensions=True).decode(octets)
+
+
 @pytest.mark.parametrize("name", sorted(NOT_IN_TRAILERS))
 def test_a_trailer_that_belongs_before_the_body_is_malformed_where_it_is_refused(name):
     octets = b"0\r\nX-T: 1\r\n%b: 1\r\n\r\n" % name.title()
