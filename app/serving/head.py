@@ -142,11 +142,13 @@ def _understood(head: RequestHead) -> RequestHead:
 
 def _read_framing(head: RequestHead, length: str | None, coding: str | None) -> None:
     if coding is not None:
-        if coding.lower() != "chunked":
-            raise UnsupportedTransferCoding("The only transfer coding taken is chunked.")
-        if length is not None or head.minor_version == 0:
-            # Which of the two counts is what smuggled requests live on (RFC 9112 §11.2).
+        codings = [name.strip(" \t") for name in coding.lower().split(",")]
+        # Which of the two counts is what smuggled requests live on (RFC 9112 §11.2). Without chunked as the last
+        # coding, once, a request has no end (§6.3, §6.1).
+        if length is not None or head.minor_version == 0 or codings[-1] != "chunked" or codings.count("chunked") > 1:
             raise InvalidRequest(BROKEN)
+        if len(codings) > 1:
+            raise UnsupportedTransferCoding("The only transfer coding taken is chunked.")
         head.is_chunked = True
     elif length is not None:
         if not (length.isascii() and length.isdigit()) or len(length) > MAX_LENGTH_DIGITS:
