@@ -562,6 +562,8 @@ def test_one_call_too_many_for_one_upstream_is_told_at_once(
         client.send(request("POST", "/tiny/gpt-stalls", [], b'{"prompt": "hi", "stream": true}'))
         client.read_until(client.begin_answer("POST"), WORDS[0].encode())
     served = own.ask("POST", "/tiny/gpt-say", [], b'{"prompt": "hi"}')
+    leave(clients[1])
+    eventually(lambda: all(asked.gone.is_set() for asked in openai_server.asked[:2]), GONE_DEADLINE_S, "both have gone")
 
     for got in (refused, refused_elsewhere):
         assert (got.status, got.fields.one("retry-after")) == (503, "1")
