@@ -26,7 +26,7 @@ from app.relay.connection import Origin, dial
 from app.relay.http1 import ResponseHead
 from app.relay.pool import Pool
 from app.relay.room import Room
-from app.settings.environment import CA_BUNDLES
+from app.settings.environment import ca_bundles
 from app.settings.gateway import MOST_WAITING, HttpTarget, Timeouts
 
 
@@ -132,9 +132,9 @@ def upstream_session(environ: Mapping[str, str], max_waiting: int = MOST_WAITING
 
 def tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
     """Return the context that verifies upstreams: by the named CA bundles, else by certifi's."""
-    named = [environ[name] for name in CA_BUNDLES if environ.get(name)]
-    context = ssl.create_default_context(cafile=named[0] if named else certifi.where())
-    for bundle in named[1:]:
+    first, *more = ca_bundles(environ) or [certifi.where()]
+    context = ssl.create_default_context(cafile=first)
+    for bundle in more:
         context.load_verify_locations(cafile=bundle)
     context.set_alpn_protocols(["http/1.1"])
     return context

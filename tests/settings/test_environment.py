@@ -5,7 +5,7 @@ from pathlib import Path
 import certifi
 import pytest
 
-from app.settings.environment import read
+from app.settings.environment import ca_bundles, read
 from app.settings.problems import SettingsInvalid
 
 
@@ -44,6 +44,19 @@ def test_what_is_set_counts():
 def test_a_wrong_value_is_told_with_a_way_out(name, value):
     with pytest.raises(SettingsInvalid, match=f"^environment: {name}: .*or unset it$"):
         read({name: value})
+
+
+def test_a_bad_bundle_that_two_variables_name_is_told_of_both():
+    with pytest.raises(SettingsInvalid) as refused:
+        read({"SSL_CERT_FILE": __file__, "REQUESTS_CA_BUNDLE": __file__})
+
+    assert [problem.place for problem in refused.value.problems] == ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]
+
+
+def test_a_bundle_that_two_variables_name_is_read_once():
+    assert ca_bundles({"SSL_CERT_FILE": "/a", "REQUESTS_CA_BUNDLE": "/a"}) == ["/a"]
+    assert ca_bundles({"SSL_CERT_FILE": "/a", "REQUESTS_CA_BUNDLE": "/b"}) == ["/a", "/b"]
+    assert ca_bundles({"REQUESTS_CA_BUNDLE": "/b", "SSL_CERT_FILE": ""}) == ["/b"]
 
 
 def test_all_wrong_values_are_told_at_once():
