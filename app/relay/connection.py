@@ -35,7 +35,7 @@ class Connection:
     TimeoutError when its time is over and OSError when the connection is lost.
     """
 
-    __slots__ = ("_arrival", "_is_drained", "buffered", "idle_until_s", "is_reused", "socket")
+    __slots__ = ("_arrival", "_is_drained", "buffered", "idle_since_s", "idle_until_s", "is_reused", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
@@ -43,6 +43,7 @@ class Connection:
         self._is_drained = False
         self.buffered = b""
         self.is_reused = False
+        self.idle_since_s = 0.0
         self.idle_until_s = 0.0
 
     def send_some(self, octets: bytes, timeout_s: float | None) -> int:

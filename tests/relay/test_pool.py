@@ -1,7 +1,6 @@
 """Only a connection that is whole, silent and young stands in for a new one."""
 
 import socket
-import time
 
 import pytest
 
@@ -37,9 +36,21 @@ def wires():
     wires.close()
 
 
+class Clock:
+    now_s = 1_000.0
+
+    def __call__(self):
+        return self.now_s
+
+
 @pytest.fixture
-def pool():
-    pool = Pool()
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def pool(clock):
+    pool = Pool(clock)
     yield pool
     pool.close()
 
@@ -111,12 +122,65 @@ def test_one_that_was_idle_too_long_is_not_taken(pool, wires):
     assert theirs.recv(1) == b""
 
 
-def test_no_connection_is_kept_longer_than_load_balancers_keep_theirs(pool, wires):
+def test_no_connection_is_kept_longer_than_load_balancers_keep_theirs(pool, clock, wires):
     connection, _ = wires.connect()
-
     pool.give_back(HERE, connection, idle_s=3600.0)
 
-    assert connection.idle_until_s <= time.monotonic() + IDLE_S
+    clock.now_s += IDLE_S
+
+    assert pool.take(HERE) is None
+    assert is_closed(connection)
+
+
+def test_one_is_not_taken_near_the_age_at_which_the_upstream_closed_another(pool, clock, wires):
+    """G30: a request that meets the closing is lost, since it may have been processed."""
+    dead, theirs = wires.connect()
+    pool.give_back(HERE, dead)
+    theirs.close()
+    clock.now_s += 1.0
+    assert pool.take(HERE) is None
+    young, near, elsewhere = (wires.connect()[0] for _ in range(3))
+
+    pool.give_back(HERE, near)
+    pool.give_back(THERE, elsewhere)
+    clock.now_s += 0.1
+    pool.give_back(HERE, young)
+    clock.now_s += 0.85
+
+    assert pool.take(HERE) is young
+    assert pool.take(HERE) is None
+    assert is_closed(near)
+    assert pool.take(THERE) is elsewhere
+
+
+def test_a_sweep_learns_from_what_it_finds_closed(pool, clock, wires):
+    dead, theirs = wires.connect()
+    pool.give_back(HERE, dead)
+    theirs.close()
+    clock.now_s += 2.0
+    pool._sweep()
+    connection, _ = wires.connect()
+
+    pool.give_back(HERE, connection)
+    clock.now_s += 1.9
+
+    assert pool.take(HERE) is None
+
+
+def test_what_one_restart_closed_is_forgotten_as_others_are_found_open(pool, clock, wires):
+    dead, theirs = wires.connect()
+    pool.give_back(HERE, dead)
+    theirs.close()
+    pool.take(HERE)
+
+    taken = []
+    for _ in range(100):
+        connection, _ = wires.connect()
+        pool.give_back(HERE, connection)
+        clock.now_s += 1.0
+        taken.append(pool.take(HERE) is connection)
+
+    assert (taken[0], taken[-1]) == (False, True)
 
 
 def test_the_oldest_makes_room_when_there_are_too_many(pool, wires):
