@@ -4,9 +4,9 @@ Every value can still be set on the command line or in GUNICORN_CMD_ARGS, which 
 """
 
 # Before anything else is imported: what is imported earlier keeps the blocking sockets and locks.
-from gevent import monkey
+from app.patching import patch_all
 
-monkey.patch_all()
+patch_all()
 
 import gc
 import logging
