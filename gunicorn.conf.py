@@ -3,12 +3,17 @@
 Every value can still be set on the command line or in GUNICORN_CMD_ARGS, which win.
 """
 
+import gc
+
+# While modules are loaded nothing becomes garbage, and the collector would go through them all again and again.
+# `_load_house` lets it begin.
+gc.disable()
+
 # Before anything else is imported: what is imported earlier keeps the blocking sockets and locks.
 from app.patching import patch_all
 
 patch_all()
 
-import gc
 import logging
 import os
 import resource
@@ -110,6 +115,7 @@ def _load_house(gateway: Gateway) -> None:
     # What the collector never looks at, it never writes to: its marks would make copies of every page.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _warn(gateway: Gateway) -> None:
