@@ -9,9 +9,11 @@ from app.stores.schema import StoredKey
 
 
 class Answer(BaseModel):
-    """What all answers share: they tell what the document says, and nothing else."""
+    """What all answers share: they tell what the document says, and nothing else. Built when used, as forms are."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_serialization_defaults_required=True, defer_build=True
+    )
 
 
 class KeyRow(Answer):

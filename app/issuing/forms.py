@@ -89,9 +89,12 @@ Notes = Annotated[dict[str, Any], AfterValidator(_notes)]
 
 
 class Form(BaseModel):
-    """What all forms share: no unknown field, no bent type, no value in an error."""
+    """What all forms share: no unknown field, no bent type, no value in an error.
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    Their validators are built when the first is used: no start waits for them.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class KeyFields(Form):
