@@ -1,7 +1,7 @@
 # `make demo` first, then `make test`; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint format lock schema bench soak differential
+.PHONY: help demo test run lint format lock schema bench soak differential fuzz
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,9 @@ soak: $(VENV)/.dev  ## faults at length, with their figures, some fifteen minute
 
 differential: $(VENV)/.dev  ## mutated requests to this gateway, nginx and HAProxy (ARGS="--count 100000")
 	$(IN_VENV) -m tests.faults.differential $(ARGS)
+
+fuzz: $(VENV)/.dev  ## the pure parsers under atheris, five minutes and more (pip install atheris first; ARGS="head")
+	$(IN_VENV) -m tests.faults.fuzz $(ARGS)
 
 # The locks hold one resolution: the full set first, the other two constrained by it.
 COMPILE := $(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
