@@ -18,11 +18,18 @@ WAIT_S = 1.0
 UNLIMITED = 1_000_000_000
 PROBE_TICKS = 100
 
-# Newest first, as limits has it. A stamp of exactly 60 s ago still counts; half a microsecond is for rounding.
+# Newest first, as limits has it. A stamp of exactly 60 s ago still counts; half a microsecond is for rounding. One from
+# the future is of before the server's clock was set back: it counts from now, so that nobody waits for that hour.
 ACQUIRE = """
 local limit, window, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
+local stamp = string.format('%d.%06d', time[1], time[2])
+local ahead = 0
+while tonumber(redis.call('LINDEX', KEYS[1], ahead) or 0) > now do
+    redis.call('LSET', KEYS[1], ahead, stamp)
+    ahead = ahead + 1
+end
 local function oldest() return tonumber(redis.call('LINDEX', KEYS[1], -1)) end
 while redis.call('LLEN', KEYS[1]) > 0 and oldest() < now - window - 0.0000005 do
     redis.call('RPOP', KEYS[1])
@@ -33,7 +40,7 @@ if free < amount then
     return {0, math.max(free, 0), string.format('%.6f', last_to_leave + window - now)}
 end
 for _ = 1, amount do
-    redis.call('LPUSH', KEYS[1], string.format('%d.%06d', time[1], time[2]))
+    redis.call('LPUSH', KEYS[1], stamp)
 end
 redis.call('EXPIRE', KEYS[1], window + 1)
 return {1, free - amount, string.format('%.6f', oldest() + window - now)}

@@ -51,6 +51,17 @@ def test_what_is_older_than_60_s_does_not_count(windows, redis_server):
     assert admitted(windows, "key", 5, 10) == 3
 
 
+def test_a_clock_that_is_set_back_shuts_nobody_out_for_longer_than_a_window(windows, redis_server):
+    """G12: what was admitted before goes on to count, and leaves 60 s after the clock's new time at the latest."""
+    admitted_before(redis_server, -3540, -3580, -3600)
+
+    standings = [windows.acquire("key", 4) for _ in range(2)]
+
+    assert [standing.is_admitted for standing in standings] == [True, False]
+    assert standings[1].reset_s == pytest.approx(60, abs=1)
+    assert all(float(at) <= now(redis_server) for at in redis_server.connection.lrange("TOLLHOUSE:key", 0, -1))
+
+
 def test_a_standing_tells_what_remains_and_when_the_oldest_leaves(windows, redis_server):
     admitted_before(redis_server, 61, 45, 10)
 
