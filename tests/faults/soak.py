@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import differential, hostile, long, plans, scenarios
+from tests.faults import differential, hostile, lists, long, plans, scenarios
 from tests.faults.conftest import CONFIG
 from tests.faults.scenarios import Findings
 from tests.faults.upstream import PlannedUpstream
@@ -134,6 +134,7 @@ GOALS: dict[str, tuple[Goal, dict[str, str]]] = {
     "G27": (g27, {"WEB_CONCURRENCY": "1", "FILES": "256"}), "G28": (g28, {}), "G29": (g29, {}), "G30": (g30, {}),
     "G32": (g32, {}), "G33": (g33, {}),
 }  # fmt: skip
+GOALS |= lists.GOALS
 
 
 def generation(config: str, number: int) -> str:

@@ -1,5 +1,7 @@
 """What the document says is what the pages do, for whatever can be sent to them."""
 
+import os
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -16,7 +18,7 @@ NAMES = """not_a_server_error status_code_conformance content_type_conformance r
 response_schema_conformance negative_data_rejection missing_required_header unsupported_method
 allow_header_conformance ignored_auth""".split()
 EXAMPLES = settings(
-    max_examples=30,
+    max_examples=int(os.environ.get("EXAMPLES", 30)),  # `make soak` wants more (G37)
     derandomize=True,
     deadline=None,
     database=None,
