@@ -89,6 +89,11 @@ def assert_arrived(probe: Probe, upstream: Upstream) -> None:
         request.wait_until_finished()
     assert [bytes(request.body) for request in seen if request.whole] == list(probe.bodies)
     assert [request.target[:4] for request in seen if b"hidden" in request.raw_head] == []
+    assert [
+        request.raw_head
+        for request in seen
+        if re.search(rb"(?i)(length|encoding)_|(content|transfer)_", request.raw_head)
+    ] == []
     assert all(line in seen[0].raw_head.lower() for line in probe.lines)
     if not probe.bodies and probe.end != "left":
         assert upstream.octets == 0

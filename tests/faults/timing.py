@@ -51,8 +51,10 @@ JUDGED = {
     "near one of the file": lambda: FILED[:-TAIL] + tail(TAIL),
     "half of one of the file": lambda: FILED[: len(FILED) // 2] + tail(len(FILED) - len(FILED) // 2),
 }
-# What differs from these tells nothing about a key that one does not have.
-TOLD = {"no key": lambda: "", "a blocked one": lambda: BLOCKED}
+AGAIN = "sk-" + "N" * (len(STORED) - 3)
+# What differs from these tells nothing about a key that one does not have: a key sent before is remembered, blocked or
+# nobody's, and costs no look-up.
+TOLD = {"no key": lambda: "", "a blocked one": lambda: BLOCKED, "one of nobody sent before": lambda: AGAIN}
 
 
 def request(key: str) -> bytes:

@@ -12,7 +12,7 @@ FOLDED = "a line that goes on in the next is refused (RFC 9112 §5.2)"
 FRAGMENT = "a fragment never belongs in a request (RP-23)"
 ONE_CODING = "the only transfer coding taken is chunked; this asks for another one as well"
 NO_PREFACE = "the PROXY protocol is not spoken here"
-SAME_NAME = "a name with an underscore is another name, and is forwarded (CONTRACT §8)"
+SAME_NAME = "another name, which frames nothing; not sent on, where it may be read as one (app.headers.canonical)"
 OURS = "gunicorn's row lowers a limit; here ours is passed"
 
 INVALID = (

@@ -119,11 +119,11 @@ BODY = (
     refused("MAL-CHUNK-EXT-64K", chunked(b"3;a=" + b"x" * 70_000 + b"\r\nabc\r\n0\r\n\r\n")),
     unfinished("MAL-POST-CL-HUGE-NO-BODY", post("Content-Length: 888888888"), 499),
     taken("NORM-UNDERSCORE-CL", post("Content-Length: 2", "Content_Length: 7", body=b"hi"), b"hi",
-          why="forwarded as sent (CONTRACT §8); it frames nothing"),
+          why="another name, which frames nothing; not sent on, where it may be read as one (app.headers.canonical)"),
     refused("NORM-SP-BEFORE-COLON-CL", post("Content-Length: 2", "Content-Length : 1", body=b"hi")),
     refused("NORM-TAB-IN-NAME", post("Content-Length: 2", "Content\tLength: 1", body=b"hi")),
     refused("NORM-CASE-TE", post("Content-Length: 2", "TRANSFER-ENCODING: chunked", body=b"hi")),
     taken("NORM-UNDERSCORE-TE", post("Content-Length: 2", "Transfer_Encoding: chunked", body=b"hi"), b"hi",
-          why="forwarded as sent (CONTRACT §8); it frames nothing"),
+          why="another name, which frames nothing; not sent on, where it may be read as one (app.headers.canonical)"),
 )  # fmt: skip
 PROBES = LINE + HEADERS + BODY

@@ -58,7 +58,7 @@ CODINGS = (
     refused("SMUG-TE-TRAILING-COMMA", coded(" chunked,")),
     refused("SMUG-TE-TAB-BEFORE-VALUE", coded("\tchunked")),
     taken("SMUG-TRANSFER_ENCODING", post("Transfer_Encoding: chunked", "Content-Length: 2", body=b"hi"), b"hi",
-          why="forwarded as sent (CONTRACT §8); it frames nothing"),
+          why="another name, which frames nothing; not sent on, where it may be read as one (app.headers.canonical)"),
     refused("SMUG-OPTIONS-TE-OBS-FOLD",
             head("OPTIONS /p/a HTTP/1.1", "Transfer-Encoding:", " chunked", "Content-Length: 2") + b"hi" + NEXT),
 )  # fmt: skip
