@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,15 @@ def test_no_socket_stays_open_that_was_being_accepted_at_the_end(rounds: int) ->
             for _ in range(rounds):
                 await asyncio.sleep(0)
 
+    gc.collect()
+    before = open_files()
+
     with ExitStack() as clients, socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         asyncio.run(end_early(listener, clients))
     gc.collect()
+
+    assert open_files() == before
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -236,6 +236,8 @@ def test_readiness_tells_of_the_outage_although_nobody_has_asked_for_a_key(
 
     eventually(lambda: readiness(client)[0] == 503, BACK_S, "it is not ready")
 
+    assert b'"keys":{"since":' in readiness(client)[1].replace(b" ", b"")
+
 
 def words_about_the_store(gateway: Gateway) -> list[str]:
     """Return the levels of what the log says of the key store."""
