@@ -50,8 +50,10 @@ BITS = (
 WAIT_S = 0.25
 LANES = 8
 
+# What stands behind the request is another one.
 ODD_NAME = re.compile(
-    rb"DELETE http://[A-Za-z0-9.\-]*(?:[!$&'()*+,;=~_]|%[0-9A-Fa-f]{2})[A-Za-z0-9.\-]*/f\d HTTP/1\.1\r\nHost: h\r\n\r\n"
+    rb"DELETE http://[A-Za-z0-9.\-]*(?:[!$&'()*+,;=~_]|%[0-9A-Fa-f]{2})[A-Za-z0-9.\-]*/f\d HTTP/1\.1\r\nHost: h\r\n\r\n.*",
+    re.DOTALL,
 )
 
 
