@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 
@@ -97,6 +98,27 @@ def assert_arrived(probe: Probe, upstream: Upstream) -> None:
     assert all(line in seen[0].raw_head.lower() for line in probe.lines)
     if not probe.bodies and probe.end != "left":
         assert upstream.octets == 0
+
+
+def test_what_is_refused_is_refused_in_pieces_too(probed: Gateway, upstream: Upstream) -> None:
+    """A good beginning of a body may be streamed on; it never becomes a whole request."""
+    rows = [probe for table in TABLES.values() for probe in table if probe.end == "closed" and not probe.bodies]
+    small = [probe for probe in rows if len(probe.octets) < 400]
+
+    told = {}
+    for probe in small:
+        client = probed.client()
+        with contextlib.suppress(ConnectionError):  # The rest comes too late.
+            for at in range(0, len(probe.octets), 7):
+                client.send(probe.octets[at : at + 7])
+        told[probe.name] = (client.answer().status,)
+        client.close()
+
+    assert told == {probe.name: probe.answers for probe in small}
+    for request in upstream.requests:
+        request.wait_until_finished()
+        assert not request.whole
+    assert len(small) > 150
 
 
 @pytest.mark.parametrize(("table", "count"), [("Http11Probe", 215), ("gunicorn", 137)])
