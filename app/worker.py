@@ -10,7 +10,9 @@ import resource
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import gevent
@@ -60,6 +62,8 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         # gunicorn takes no connection beyond these: some more, so that one too many is told so.
         self.worker_connections = self.most_connections + SPARE_CONNECTIONS
         self.limits = Limits(cfg.limit_request_line, cfg.limit_request_fields, cfg.limit_request_field_size)
+        hub = gevent.get_hub()
+        hub.handle_error = partial(self.hear_of_fault, hub.handle_error)
         super().init_process()
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
@@ -174,6 +178,12 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         """End what still runs, each in its own way: an answer, a last event, a reset."""
         for greenlet in list(self.busy):
             greenlet.kill(ServerStopping("The gateway is stopping; try again."), block=False)
+
+    def hear_of_fault(self, report: Callable[..., None], context: Any, kind: type[BaseException], *fault: Any) -> None:
+        """Report a fault that nobody caught. Who found no memory may hear of no client any more: another takes over."""
+        if issubclass(kind, MemoryError):
+            self.alive = False
+        report(context, kind, *fault)
 
     def notify(self) -> None:
         """Runs each second; a worker that is stopping lets go of clients that have nothing in flight."""

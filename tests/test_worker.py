@@ -106,3 +106,28 @@ class Served:
 
     def __call__(self, *arguments):
         return self.app(*arguments)
+
+
+@pytest.mark.parametrize(("fault", "goes_on"), [(MemoryError, False), (ValueError, True)])
+def test_a_worker_that_finds_no_memory_where_nobody_catches_it_is_replaced(worker, fault, goes_on):
+    """OR-08: gevent stops to accept where accepting fails, and needs memory to begin again."""
+    reported = []
+
+    worker.hear_of_fault(lambda *told: reported.append(told), "context", fault, fault("ours"), None)
+
+    assert worker.alive is goes_on
+    assert [told[:2] for told in reported] == [("context", fault)]
+
+
+def test_a_worker_hears_of_faults_in_its_loop(worker, monkeypatch):
+    hub = SimpleNamespace(handle_error=lambda *_: None)
+    monkeypatch.setattr("app.worker.gevent.get_hub", lambda: hub)
+    monkeypatch.setattr("app.worker.GeventWorker.init_process", lambda _: None)
+    worker.cfg = SimpleNamespace(
+        worker_connections=9, limit_request_line=1, limit_request_fields=1, limit_request_field_size=1
+    )
+
+    worker.init_process()
+    hub.handle_error(None, MemoryError, MemoryError(), None)
+
+    assert not worker.alive
