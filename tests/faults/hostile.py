@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 
 from tests.faults import mutants
-from tests.faults.callers import Verdict, side_by_side
+from tests.faults.apart import crowd
+from tests.faults.callers import Verdict, judged
+from tests.faults.ledger import Ledger
 from tests.faults.mutants import Reading
 from tests.faults.plans import Plan
 from tests.faults.scenarios import Findings
@@ -17,24 +22,51 @@ OWN = frozenset("server date connection transfer-encoding x-gateway-request-id s
 LAST_WORDS = b'data: {"error": {"message": "The upstream\'s event stream broke off.'
 
 
-async def mutated_answers(port: int, upstream: PlannedUpstream, count: int, seed: int, callers: int = 32) -> Findings:
-    """G33: 0 worker deaths, 0 injected fields, 0 connections used again after a bad answer."""
-    became: Counter[str] = Counter()
+def octets_of(plan: Plan) -> bytes:
+    return mutants.mutant(int(plan.kind))
 
-    def octets_of(plan: Plan) -> bytes:
-        return mutants.mutant(int(plan.kind))
 
-    def judge(verdict: Verdict) -> str | None:
-        reading = mutants.read(octets_of(verdict.plan))
-        kind, wrong = _judged(verdict, reading)
-        became[kind] += 1
-        return wrong and f"{wrong}: {octets_of(verdict.plan)!r} became {verdict.status} {bytes(verdict.body[:80])!r}"
-
+def prepare(upstream: PlannedUpstream) -> None:
+    """Let an upstream answer with mutants."""
     upstream.octets_of = octets_of
     upstream.spoils = lambda plan: not mutants.read(octets_of(plan)).is_kept
-    todo = (Plan(f"{seed}-{number}", str(seed * 1_000_000 + number)) for number in range(count))
-    complaints = await side_by_side(port, todo, callers, judge)
-    return Findings(complaints + upstream.complaints, {"hostile answers": count, **became})
+
+
+def drawn(count: int, seed: int) -> Iterator[Plan]:
+    for number in range(count):
+        yield Plan(f"{seed}-{number}", str(seed * 1_000_000 + number))
+
+
+@dataclass(slots=True)
+class Judge:
+    """Compares what a client saw with what a strict reader reads; counts what became of the answers."""
+
+    became: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, verdict: Verdict) -> str | None:
+        octets = octets_of(verdict.plan)
+        kind, wrong = _judged(verdict, mutants.read(octets))
+        self.became[kind] += 1
+        return wrong and f"{wrong}: {octets!r} became {verdict.status} {bytes(verdict.body[:80])!r}"
+
+
+async def mutated_answers(
+    port: int, upstream: Ledger, count: int, seed: int, callers: int = 32, processes: int = 0
+) -> Findings:
+    """G33: 0 worker deaths, 0 injected fields, 0 connections used again after a bad answer.
+
+    An upstream in another process must have been prepared there, where the clients are in processes, too.
+    """
+    draw, judge = partial(drawn, count, seed), Judge()
+    if isinstance(upstream, PlannedUpstream):
+        prepare(upstream)
+    if processes:
+        wrong, judges = await crowd(port, draw, callers, judge, processes)
+    else:
+        wrong, judges = await judged(port, draw(), callers, judge), [judge]
+    await upstream.caught_up()
+    became = sum((judge.became for judge in judges), Counter[str]())
+    return Findings([*map(str, wrong), *upstream.complaints], {"hostile answers": count, **became})
 
 
 def _judged(verdict: Verdict, reading: Reading) -> tuple[str, str | None]:

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import scenarios
-from tests.faults.callers import Caller, as_planned, ask_once
+from tests.faults import plans, scenarios
+from tests.faults.apart import Apart
+from tests.faults.callers import Caller, as_planned, ask_once, in_spite_of_kills
 from tests.faults.plans import Plan
 from tests.faults.scenarios import Findings, Load, settled
 from tests.faults.upstream import PlannedUpstream
@@ -47,6 +48,28 @@ async def reloads(gateway: Gateway, port: int, upstream: PlannedUpstream, texts:
 
     found = await scenarios.steady(port, 30_000, 500.0, 18, happen)
     return Findings(found.complaints + upstream.complaints, {"reloads": times, **found.figures})
+
+
+async def cut_answers(port: int, upstream: Apart, count: int, jobs: int) -> Findings:
+    """G4: the upstream breaks its answers off; then its process is killed again and again, with all it sends."""
+    cut = await scenarios.answers(port, upstream, count * 4 // 5, 4, plans.CUT, 64, jobs, most=70_000)
+    upstream.forget()
+    over = upstream.over
+
+    async def kill() -> None:
+        while True:
+            await asyncio.sleep(0.4)
+            await asyncio.to_thread(upstream.kill)
+
+    killing = asyncio.create_task(kill())
+    killed = await scenarios.answers(
+        port, upstream, count // 5, 44, (plans.MORTAL,), 64, jobs, in_spite_of_kills, most=70_000
+    )
+    killing.cancel()
+    await asyncio.gather(killing, return_exceptions=True)
+    died = upstream.begun.total() - (upstream.over - over)
+    figures = {**cut.figures, "kills": upstream.kills, "answers under kills": count // 5, "died in them": died}
+    return Findings(cut.complaints + killed.complaints, figures)
 
 
 async def kills(gateway: Gateway, port: int, times: int) -> Findings:
@@ -208,29 +231,3 @@ async def settled_async(ask: Callable[[], object]) -> bool:
 def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def wear(gateway: Gateway, port: int, upstream: PlannedUpstream, rounds: int, each: int) -> Findings:
-    """G28: mixed requests in rounds; memory, descriptors and threads after each of them (Theil-Sen slope)."""
-    kinds = (
-        ("plain",) * 60
-        + ("pause", "drip", "nothing", "empty", "interim", "early", "spare", "last") * 4
-        + ("fin", "rst", "mute")
-    )
-    pids = gateway.worker_pids()
-    sizes, complaints = [], []
-    for number in range(rounds):
-        found = await scenarios.answers(port, upstream, each, 2_800 + number, kinds, uploads=5_000)
-        found.complaints += (await scenarios.departures(port, upstream, each // 50, 28_000 + number)).complaints
-        complaints += found.complaints
-        upstream.begun.clear()
-        upstream.whole.clear()
-        sizes.append(rss_kib(pids))
-    steady = sizes[rounds // 4 :]
-    slopes = sorted((b - a) / (j - i) for i, a in enumerate(steady) for j, b in enumerate(steady) if i < j)
-    slope = slopes[len(slopes) // 2] * 1_000_000 / each / 1024
-    await settled(lambda: upstream.busy == 0)
-    figures = {"requests": rounds * each, "RSS slope MiB per million": slope, "RSS MiB at first": sizes[0] / 1024}
-    return Findings(
-        complaints, {**figures, "RSS MiB at last": sizes[-1] / 1024, "descriptors at last": open_files(pids)}
-    )

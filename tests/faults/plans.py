@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 # Ends well: the client gets the whole answer, and its own.
 WHOLE = ("plain", "interim", "pause", "drip", "nothing", "empty", "unchanged", "spare", "early", "last")
 # Ends in mid-body: the client sees that, and no octet of another answer.
 CUT = ("fin", "rst")
+# Takes its time, and is whole unless the upstream's process is killed meanwhile.
+MORTAL = "slowly"
+# Not to be waited for: the client leaves when it has seen something, or has waited in vain for a while.
+LEFT = ("endless", "silence")
 # No answer at all: the client is told so.
 DEAD = ("mute", "reset", "garbage", "torn")
 STATUSES = {"nothing": 204, "unchanged": 304}
@@ -20,7 +23,10 @@ SPOILS = frozenset({"spare", "early", "last", *CUT, *DEAD})
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`size` octets are in the body; a fault strikes behind octet `at` of the body, or of the head for `torn`."""
+    """`size` octets are in the body; a fault strikes behind octet `at` of the body, or of the head for `torn`.
+
+    No text has a character that a query would encode.
+    """
 
     tag: str
     kind: str
@@ -32,7 +38,10 @@ class Plan:
 
     @property
     def target(self) -> str:
-        return "?" + urlencode(asdict(self))
+        return (
+            f"?tag={self.tag}&kind={self.kind}&method={self.method}&framing={self.framing}"
+            f"&size={self.size}&at={self.at}&upload={self.upload}"
+        )
 
     @property
     def status(self) -> int:
@@ -56,21 +65,22 @@ def spread(tag: str, size: int) -> bytes:
 
 def read(target: str) -> Plan:
     """Return the plan that stands in a request target."""
-    pairs = dict(parse_qsl(target.partition("?")[2]))
-    numbers = {name: int(pairs.pop(name)) for name in ("size", "at", "upload")}
-    return Plan(**pairs, **numbers)
+    values = [pair.partition("=")[2] for pair in target.partition("?")[2].split("&")]
+    tag, kind, method, framing, *numbers = values
+    return Plan(tag, kind, method, framing, *map(int, numbers))
 
 
-def drawn(count: int, seed: int, kinds: Sequence[str], most: int = 5_000, uploads: int = 0) -> list[Plan]:
-    """Return plans of these kinds, the same for the same seed."""
+def drawn(count: int, seed: int, kinds: Sequence[str], most: int = 5_000, uploads: int = 0) -> Iterator[Plan]:
+    """Yield plans of these kinds, the same for the same seed."""
     chance = random.Random(seed)
-    return [_plan(f"{seed}-{number}", chance, chance.choice(kinds), most, uploads) for number in range(count)]
+    for number in range(count):
+        yield _plan(f"{seed}-{number}", chance, chance.choice(kinds), most, uploads)
 
 
 def _plan(tag: str, chance: random.Random, kind: str, most: int, uploads: int) -> Plan:
     # An end of the connection is the usual end of a body without a length: only a reset breaks that off.
-    framings = ("length", "chunked") if kind in ("fin", "spare") else ("length", "chunked", "close")
+    framings = ("length", "chunked") if kind in ("fin", "spare", MORTAL) else ("length", "chunked", "close")
     size = 0 if kind in STATUSES or kind == "empty" else chance.randrange(2, most)
-    method = "GET" if kind in CUT else chance.choice(("GET", "GET", "GET", "HEAD", "POST"))
+    method = "GET" if kind in (*CUT, *LEFT, MORTAL) else chance.choice(("GET", "GET", "GET", "HEAD", "POST"))
     upload = chance.randrange(1, uploads) if uploads and method == "POST" else 0
     return Plan(tag, kind, method, chance.choice(framings), size, chance.randrange(size) if size else 0, upload)

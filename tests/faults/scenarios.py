@@ -6,6 +6,7 @@ Each takes the gateway's port and an upstream, and returns Findings: complaints,
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import socket
 import struct
@@ -15,7 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults import plans
-from tests.faults.callers import Caller, Verdict, as_planned, side_by_side
+from tests.faults.apart import crowd
+from tests.faults.callers import Caller, Judge, Verdict, as_planned, judged
+from tests.faults.ledger import Ledger
 from tests.faults.plans import Plan
 from tests.faults.upstream import PlannedUpstream
 
@@ -43,7 +46,7 @@ async def settled(look: Callable[[], bool]) -> bool:
     return True
 
 
-async def at_rest(upstream: PlannedUpstream) -> bool:
+async def at_rest(upstream: Ledger) -> bool:
     """Tell whether the upstream's requests all end, and stay so: the gateway may yet have to dial."""
     for _ in range(5):
         if not await settled(lambda: upstream.busy == 0):
@@ -53,32 +56,37 @@ async def at_rest(upstream: PlannedUpstream) -> bool:
 
 
 async def answers(
-    port: int, upstream: PlannedUpstream, count: int, seed: int, kinds: Sequence[str], callers: int = 32, **sizes: int
+    port: int,
+    upstream: Ledger,
+    count: int,
+    seed: int,
+    kinds: Sequence[str],
+    callers: int = 32,
+    processes: int = 0,
+    judge: Judge = as_planned,
+    **sizes: int,
 ) -> Findings:
-    """G4, G6, G29: each client gets its own answer, whole, or sees that it did not; nothing is asked for twice."""
-    todo = plans.drawn(count, seed, kinds, **sizes)
-    lost: list[str] = []
+    """G4, G6, G29: each client gets its own answer, whole, or sees that it did not; nothing is asked for twice.
 
-    def judge(verdict: Verdict) -> str | None:
-        wrong = as_planned(verdict)
-        if wrong is not None and verdict.status == 502 and not upstream.whole[verdict.plan.tag]:
-            # It met the closing of a kept connection, was not processed, and its client knows (CF-08).
-            lost.append(wrong)
-            return None
-        return wrong
-
-    complaints = await side_by_side(port, todo, callers, judge)
-    if len(lost) > max(3, count / 1_000):
-        complaints.append(f"{len(lost)} met the closing of a kept connection")
-    twice = [tag for tag, times in upstream.begun.items() if times > 1]
-    complaints += upstream.complaints + [f"{tag} reached the upstream twice" for tag in twice]
-    drawn = Counter(plan.kind for plan in todo)
-    figures = {"requests": count, "foreign or wrong": len(complaints), "told 502 at a closing connection": len(lost)}
+    The clients are here, or in so many processes.
+    """
+    draw = functools.partial(plans.drawn, count, seed, kinds, **sizes)
+    if processes:
+        wrong, _ = await crowd(port, draw, callers, judge, processes)
+    else:
+        wrong = await judged(port, draw(), callers, judge)
+    await upstream.caught_up()
+    # Told and not processed (CF-08). Here an upstream says with its answer, or in it, that its connection ends.
+    lost = [told for told in wrong if told.status == 502 and not upstream.whole[told.plan.tag]]
+    twice = [f"{tag} reached the upstream twice" for tag, times in upstream.begun.items() if times > 1]
+    complaints = [str(told) for told in wrong] + upstream.complaints + twice
+    figures = {"requests": count, "foreign or wrong": len(complaints), "of them 502, not processed": len(lost)}
     figures["upstream connections"] = upstream.connections
+    drawn = Counter(plan.kind for plan in draw())
     return Findings(complaints, {**figures, **{f"of them {kind}": number for kind, number in drawn.items()}})
 
 
-async def cut_uploads(port: int, upstream: PlannedUpstream, count: int, seed: int) -> Findings:
+async def cut_uploads(port: int, upstream: Ledger, count: int, seed: int) -> Findings:
     """G5: clients die in mid-upload, by FIN, RST or half-close; nothing whole may reach the upstream."""
     chance = random.Random(seed)
     gate = asyncio.Semaphore(32)
@@ -149,7 +157,7 @@ async def stale(port: int, upstream: PlannedUpstream, count: int, seed: int, idl
     return Findings(complaints + twice, {**figures, "upstream connections": upstream.connections})
 
 
-async def departures(port: int, upstream: PlannedUpstream, count: int, seed: int) -> Findings:
+async def departures(port: int, upstream: Ledger, count: int, seed: int) -> Findings:
     """G2, G9: clients leave, while the upstream is silent or while it sends; its connections end, too."""
     chance = random.Random(seed)
     gate = asyncio.Semaphore(64)

@@ -1,7 +1,7 @@
 """The goals of RELIABILITY §4 at length, each with its figures: `make soak`, or python -m tests.faults.soak G4 G30.
 
-Bounded: some fifteen minutes on two idle cores; --scale 10 makes each ten times as long. Exits 1 when a promise
-was broken. Times are printed, not judged: they are the machine's as well.
+Bounded: some fifteen minutes on two idle cores; --scale 10 makes each ten times as long, --full as long as is
+promised. Exits 1 when a promise was broken. Times are printed, not judged: they are the machine's as well.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.faults import differential, hostile, lists, long, plans, scenarios
+from tests.faults import differential, hostile, lists, long, plans, scenarios, wear
+from tests.faults.apart import Prepare, apart
 from tests.faults.conftest import CONFIG
 from tests.faults.scenarios import Findings
 from tests.faults.upstream import PlannedUpstream
@@ -28,17 +30,25 @@ from tests.kit.gateway import Gateway
 
 QUICK = """
     - {{path: /quick, target: "http://127.0.0.1:{port}", timeouts: {{connect: 5, first_byte: 5, idle: 5}}}}
+    - {{path: /keyed, target: "http://127.0.0.1:{other}", forward_headers: true, auth: KEYED}}
+"""
+KEY = "sk-soak-0123456789abcdefghij"
+KEYS = f"""
+keys:
+  - {{key: {KEY}, rpm_limit: 100000000}}
 """
 
 
 @dataclass(slots=True)
 class Bench:
-    """A gateway and two upstreams for one goal."""
+    """A gateway and two upstreams for one goal, the first of them in a process of its own where APART says so."""
 
     gateway: Gateway
-    upstream: PlannedUpstream
+    upstream: Any
     other: PlannedUpstream
     config: str
+    jobs: int
+    """How many processes the clients are in, where they are many."""
 
     @property
     def port(self) -> int:
@@ -62,7 +72,7 @@ async def g2(b: Bench, scale: float) -> Findings:
 
 
 async def g4(b: Bench, scale: float) -> Findings:
-    return await scenarios.answers(b.port, b.upstream, sized(10_000, scale), 4, plans.CUT, most=70_000)
+    return await long.cut_answers(b.port, b.upstream, sized(10_000, scale), b.jobs)
 
 
 async def g5(b: Bench, scale: float) -> Findings:
@@ -71,7 +81,7 @@ async def g5(b: Bench, scale: float) -> Findings:
 
 async def g6(b: Bench, scale: float) -> Findings:
     count = sized(60_000, scale)
-    return await scenarios.answers(b.port, b.upstream, count, 6, plans.WHOLE, callers=256, uploads=20_000)
+    return await scenarios.answers(b.port, b.upstream, count, 6, plans.WHOLE, 256, b.jobs, uploads=20_000)
 
 
 async def g18(b: Bench, _scale: float) -> Findings:
@@ -100,12 +110,12 @@ async def g27(b: Bench, _scale: float) -> Findings:
 
 
 async def g28(b: Bench, scale: float) -> Findings:
-    return await long.wear(b.gateway, b.port, b.upstream, 20, sized(3_000, scale))
+    return await wear.wear(b.gateway, b.upstream, 20, sized(5_000, scale), b.jobs, KEY)
 
 
 async def g29(b: Bench, scale: float) -> Findings:
     kinds = (*plans.WHOLE * 9, *plans.CUT, *plans.DEAD)
-    return await scenarios.answers(b.port, b.upstream, sized(30_000, scale), 29, kinds, callers=64)
+    return await scenarios.answers(b.port, b.upstream, sized(30_000, scale), 29, kinds, 64, b.jobs)
 
 
 async def g30(b: Bench, scale: float) -> Findings:
@@ -114,7 +124,7 @@ async def g30(b: Bench, scale: float) -> Findings:
 
 async def g33(b: Bench, scale: float) -> Findings:
     workers = b.gateway.worker_pids()
-    found = await hostile.mutated_answers(b.port, b.upstream, sized(100_000, scale), 33)
+    found = await hostile.mutated_answers(b.port, b.upstream, sized(100_000, scale), 33, 64, b.jobs)
     found.complaints += [] if b.gateway.worker_pids() == workers else ["a worker died"]
     return found
 
@@ -135,6 +145,13 @@ GOALS: dict[str, tuple[Goal, dict[str, str]]] = {
     "G32": (g32, {}), "G33": (g33, {}),
 }  # fmt: skip
 GOALS |= lists.GOALS
+
+# Whose upstream is in a process of its own, and what it is told there.
+APART: dict[str, Prepare | None] = {"G4": None, "G6": None, "G28": None, "G29": None, "G33": hostile.prepare}
+# Whose gateway has keys and a limit.
+KEYED = ("G28",)
+# --scale at which a goal is as large as promised.
+FULL = {"G2": 10, "G6": 1_000_000 / 60_000, "G28": 100, "G29": 100_000 / 30_000, **lists.FULL}
 
 
 def generation(config: str, number: int) -> str:
@@ -160,17 +177,19 @@ def started(config: str, environ: dict[str, str]) -> Iterator[Gateway]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def measured(name: str, scale: float) -> Findings:
+def measured(name: str, scale: float, jobs: int) -> Findings:
     goal, environ = GOALS[name]
     with contextlib.ExitStack() as stack:
         ends = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4096)) for _ in range(2)]
         port, other = (end.getsockname()[1] for end in ends)
-        config = CONFIG.format(port=port, other=other) + QUICK.format(port=port)
+        config = (CONFIG + QUICK).format(port=port, other=other)
+        config = config.replace("KEYED", "true") + KEYS if name in KEYED else config.replace("KEYED", "false")
         gateway = stack.enter_context(started(config, environ))
 
         async def happen() -> Findings:
-            async with PlannedUpstream(ends[0]) as upstream, PlannedUpstream(ends[1]) as beside:
-                return await goal(Bench(gateway, upstream, beside, config), scale)
+            first = apart(ends[0], APART[name]) if name in APART else PlannedUpstream(ends[0])
+            async with first as upstream, PlannedUpstream(ends[1]) as beside:
+                return await goal(Bench(gateway, upstream, beside, config, jobs), scale)
 
         found = asyncio.run(happen())
         words = gateway.words()
@@ -183,13 +202,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("goals", nargs="*", help=f"of {' '.join(GOALS)}; all if left out")
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--full", action="store_true", help="each goal as large as RELIABILITY asks")
+    parser.add_argument("--jobs", type=int, default=2, help="processes for the clients, where they are many")
     wanted = parser.parse_args()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     broken = 0
     for name in wanted.goals or GOALS:
         began_s = time.monotonic()
-        found = measured(name, wanted.scale)
+        scale = FULL.get(name, 1.0) if wanted.full else wanted.scale
+        found = measured(name, scale, wanted.jobs)
         broken += bool(found.complaints)
         told = ", ".join(f"{what} {round(value, 2):g}" for what, value in found.figures.items())
         print(
