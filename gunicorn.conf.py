@@ -71,6 +71,7 @@ def on_starting(server: Any) -> None:
     _allow_many_sockets()
     try:
         gateway = snapshot.take(os.environ)
+        _load_house(gateway)
     except SettingsInvalid as invalid:
         print(invalid, file=sys.stderr)
         sys.exit(1)
@@ -79,7 +80,6 @@ def on_starting(server: Any) -> None:
     except OSError as fault:
         sys.exit(f"DATA_DIR cannot be used, name a folder that can be written to: {fault}")
     _warn(gateway)
-    _load_house(gateway)
     server.tollhouse = Master(server, _environment.drain_s)
     # No hook of gunicorn's can refuse a reload, and this one must: workers are not replaced for a bad file.
     server.reload = partial(_reload, server.tollhouse.replace_workers)
@@ -110,6 +110,9 @@ def _load_house(gateway: Gateway) -> None:
 
     if gateway.needs_keys:
         import app.keyed  # noqa: F401
+        from app.stores.opened import load_drivers
+
+        load_drivers(os.environ)
     if gateway.needs_litellm:
         litellm_library.warm_up()
     # What the collector never looks at, it never writes to: its marks would make copies of every page.

@@ -46,7 +46,9 @@ LATE = {
     ("gunicorn.conf", "app"),
     ("gunicorn.conf", "app.factory"),
     ("gunicorn.conf", "app.keyed"),
+    ("gunicorn.conf", "app.stores"),
     ("app.stores.counters", "app.stores"),
+    ("app.stores.opened", "app.stores"),
     ("app.stores.tables", "app.stores"),
 }
 

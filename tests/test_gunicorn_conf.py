@@ -4,15 +4,17 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from app.__main__ import ROOT
 
 LOADED = """
-import gc, runpy
+import gc, runpy, sys
 from types import SimpleNamespace
 
 conf = runpy.run_path("gunicorn.conf.py")
 conf["on_starting"](SimpleNamespace(reload=None, stop=None, reap_workers=None))
-print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+print(gc.isenabled(), gc.get_freeze_count() > 10_000, *sorted({"sqlite3", "psycopg", "redis"} & sys.modules.keys()))
 """
 FILE = """
 general_settings:
@@ -21,13 +23,45 @@ general_settings:
 """
 
 
-def test_a_worker_collects_garbage_and_leaves_alone_what_was_there_before_it(tmp_path):
+@pytest.fixture
+def start(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(FILE)
-    environ = {**os.environ, "PYTHONPATH": ".", "DATA_DIR": str(tmp_path), "CONFIG_FILE_PATH": str(file)}
+    own = {"PYTHONPATH": ".", "DATA_DIR": str(tmp_path), "CONFIG_FILE_PATH": str(file), "REDIS_URL": ""}
 
-    ended = subprocess.run(
-        [sys.executable, "-c", LOADED], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False
-    )
+    def start(**environ):
+        """Return status and what was said, on both streams, by a master that is about to fork."""
+        told = {**os.environ, "DATABASE_URL": "", **own, **environ}
+        command = [sys.executable, "-c", LOADED]
+        ended = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=30, check=False)
+        return ended.returncode, ended.stdout, ended.stderr
 
-    assert (ended.stdout, ended.stderr) == ("True True\n", "")
+    return start
+
+
+def test_a_worker_collects_garbage_and_leaves_alone_what_was_there_before_it(start):
+    status, out, err = start()
+
+    assert (status, out.split()[:2], err) == (0, ["True", "True"], "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "loaded"),
+    [
+        pytest.param({}, ["sqlite3"], id="one machine"),
+        pytest.param({"DATABASE_URL": "postgres://h/d"}, ["psycopg"], id="PostgreSQL"),
+        pytest.param({"REDIS_URL": "redis://h"}, ["redis", "sqlite3"], id="Redis"),
+    ],
+)
+def test_drivers_that_are_needed_are_loaded_before_the_fork_and_no_others(start, environ, loaded):
+    _, out, _ = start(**environ)
+
+    assert out.split()[2:] == loaded
+
+
+def test_a_database_of_another_kind_ends_the_start_with_a_way_out_and_no_password(start):
+    status, out, err = start(DATABASE_URL="mysql://u:pa55@h/d")
+
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("environment: DATABASE_URL is no URL of a database served here; write sqlite:///PATH")
+    assert "pa55" not in err

@@ -10,6 +10,7 @@ import gevent
 
 from app.settings import environment
 from app.settings.gateway import Gateway
+from app.settings.problems import Problem, SettingsInvalid
 from app.store_errors import StoreUnavailable
 from app.stores.counters import Counters
 from app.stores.embedded import EmbeddedStore
@@ -59,6 +60,20 @@ class Stores:
         self.counters.close()
         self.database.close()
         self.embedded.close()
+
+
+def load_drivers(environ: Mapping[str, str]) -> None:
+    """Import what speaks to the servers that the environment names: before the fork, once for all workers.
+
+    Raises SettingsInvalid for a DATABASE_URL of no server that is spoken to.
+    """
+    try:
+        store_url(environ).get_dialect().import_dbapi()
+    except ValueError as fault:
+        raise SettingsInvalid([Problem("environment", None, "", str(fault))]) from fault
+    if environ.get("REDIS_URL"):
+        import app.stores.failover
+        import app.stores.redis_windows  # noqa: F401
 
 
 def open_stores(gateway: Gateway, environ: Mapping[str, str]) -> Stores:
