@@ -1,6 +1,6 @@
 """The part of the floor plan that only a gateway with keys has: its stores, their limits and their management.
 
-A module of its own because what it loads (SQLAlchemy above all) takes a third of the start and 13 MB a worker.
+A module of its own because what it loads (SQLAlchemy above all) takes a third of the start and 20 MB a worker.
 """
 
 from collections.abc import Mapping
