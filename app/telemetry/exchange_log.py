@@ -17,7 +17,9 @@ def log_exchange(exchange: Exchange, keys: KeyIndex = NO_KEYS) -> None:
     `keys` are the gateway's own as far as they are known without asking; none of them is written.
     """
     facts = exchange_facts(exchange, time.perf_counter(), keys)
-    logger.info("exchange", extra={"facts": facts})
+    if logger.isEnabledFor(logging.INFO):
+        # Not logger.info: it would look for the caller, whom no line names.
+        logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, "exchange", (), None, extra={"facts": facts}))
     if exchange.upstream_s and debug_logger.isEnabledFor(logging.DEBUG):
         debug_logger.debug(
             "relayed %s %s: upstream %s, first byte after %s ms, all after %s ms",

@@ -8,9 +8,23 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from app.settings.environment import LOG_LEVELS
 
-_json = json.JSONEncoder(default=str).encode
+
+class LineHandler(logging.StreamHandler[Any]):
+    """Writes a record with one call; no lock: a greenlet is not interrupted in it, and a thread's line stays whole."""
+
+    def createLock(self) -> None:  # noqa: N802
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.stream.write(self.format(record) + self.terminator)
+            self.stream.flush()
+        except Exception:
+            self.handleError(record)
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,6 +57,13 @@ class ConsoleFormatter(logging.Formatter):
         return line
 
 
+def _json(line: dict[str, Any]) -> str:
+    try:
+        return to_json(line, ensure_ascii=True, fallback=str).decode()
+    except PydanticSerializationError:  # Half a surrogate pair: no text for UTF-8, but a key's alias may be one.
+        return json.dumps(line, default=str)
+
+
 def leave_out_unused() -> None:
     """Let records do without what no line here tells: place, thread and process (logging HOWTO, Optimization).
 
@@ -71,8 +92,8 @@ def logging_config(environ: Mapping[str, str]) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": formatters[style]}},
         "handlers": {
-            "out": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stdout"},
-            "err": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
+            "out": {"()": LineHandler, "formatter": "line", "stream": "ext://sys.stdout"},
+            "err": {"()": LineHandler, "formatter": "line", "stream": "ext://sys.stderr"},
         },
         "root": {"level": "WARNING", "handlers": ["err"]},
         "loggers": {

@@ -66,9 +66,15 @@ def test_a_traceback_is_part_of_its_json_line():
 
 
 def test_a_value_that_json_does_not_know_is_written_as_text():
-    line = JsonFormatter().format(record("x", facts={"outcome": {1}}))
+    line = JsonFormatter().format(record("x", facts={"outcome": ValueError("why")}))
 
-    assert json.loads(line)["outcome"] == "{1}"
+    assert json.loads(line)["outcome"] == "why"
+
+
+def test_half_a_surrogate_pair_is_written_as_json_spells_it():
+    line = JsonFormatter().format(record("x", facts={"key_alias": "\ud800"}))
+
+    assert json.loads(line)["key_alias"] == "\ud800"
 
 
 def test_a_console_line_is_for_people():
