@@ -88,6 +88,7 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
             refuse_unread(client, InternalError("The gateway failed; its log has the cause."), self.enter)
         finally:
             self.idle.pop(greenlet, None)
+            incoming.close()
             with suppress(OSError):
                 client.close()
 

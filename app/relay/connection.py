@@ -11,9 +11,9 @@ import gevent
 from gevent.hub import get_hub
 
 from app.errors import GatewayError, UpstreamTimeout, UpstreamUnreachable
+from app.readable import READABLE, Readable
 
 RECEIVE_BYTES = 64 * 1024
-READABLE = 1  # libev's EV_READ
 
 
 class Origin(NamedTuple):
@@ -35,11 +35,14 @@ class Connection:
     TimeoutError when its time is over and OSError when the connection is lost.
     """
 
-    __slots__ = ("_arrival", "_is_drained", "buffered", "idle_since_s", "idle_until_s", "is_reused", "socket")
+    __slots__ = (
+        "_is_drained", "_readable", "_timeout_s", "buffered", "idle_since_s", "idle_until_s", "is_reused", "socket",
+    )  # fmt: skip
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
-        self._arrival: Arrival | None = None
+        self._timeout_s = connected.gettimeout()
+        self._readable: Readable | None = None
         self._is_drained = False
         self.buffered = b""
         self.is_reused = False
@@ -48,12 +51,12 @@ class Connection:
 
     def send_some(self, octets: bytes, timeout_s: float | None) -> int:
         """Send what the kernel takes at once; an error means that it took nothing."""
-        self.socket.settimeout(timeout_s)
+        self._within(timeout_s)
         return self.socket.send(octets)
 
     def send(self, octets: bytes, timeout_s: float | None) -> None:
         """Send all of it; `timeout_s` is for the whole call."""
-        self.socket.settimeout(timeout_s)
+        self._within(timeout_s)
         self.socket.sendall(octets)
 
     def receive(self, timeout_s: float | None) -> bytes:
@@ -63,17 +66,21 @@ class Connection:
             return octets
         if self._is_drained:
             self._wait(timeout_s)
-        self.socket.settimeout(timeout_s)
+        self._within(timeout_s)
         octets = self.socket.recv(RECEIVE_BYTES)
         # To ask an empty socket again costs a system call and an exception. TLS keeps octets of its own behind it.
         self._is_drained = len(octets) < RECEIVE_BYTES and not isinstance(self.socket, ssl.SSLSocket)
         return octets
 
+    def _within(self, timeout_s: float | None) -> None:
+        if timeout_s != self._timeout_s:
+            self.socket.settimeout(timeout_s)
+            self._timeout_s = timeout_s
+
     def _wait(self, timeout_s: float | None) -> None:
-        if self._arrival is None or self._arrival.timeout_s != timeout_s:
-            self._end_arrival()
-            self._arrival = Arrival(self.socket, timeout_s)
-        self._arrival.wait()
+        if self._readable is None:
+            self._readable = Readable(self.socket)
+        self._readable.wait(timeout_s)
 
     def is_silent(self) -> bool:
         """Tell whether the upstream has sent nothing and not hung up, without waiting.
@@ -83,9 +90,9 @@ class Connection:
         """
         if self.buffered:
             return False
-        timeout_s = self.socket.gettimeout()
+        timeout_s = self._timeout_s
         try:
-            self.socket.settimeout(0.0)
+            self._within(0.0)
             self.buffered = self.socket.recv(RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
             return True
@@ -93,7 +100,7 @@ class Connection:
             return False
         finally:
             with suppress(OSError):
-                self.socket.settimeout(timeout_s)
+                self._within(timeout_s)
         return False
 
     @contextmanager
@@ -118,47 +125,12 @@ class Connection:
             watcher.close()
 
     def close(self) -> None:
-        self._end_arrival()
+        if self._readable is not None:
+            self._readable.close()
+            self._readable = None
         self._is_drained = False
         with suppress(OSError):
             self.socket.close()
-
-    def _end_arrival(self) -> None:
-        if self._arrival is not None:
-            self._arrival.close()
-            self._arrival = None
-
-
-class Arrival:
-    """Waits for octets on a socket, as its own `recv` would, for so many seconds each time (None: for ever).
-
-    Watcher and timer are made once: a stream waits thousands of times, and gevent makes both anew for each.
-    """
-
-    __slots__ = ("_hub", "_timer", "_watcher", "timeout_s")
-
-    def __init__(self, connected: socket.socket, timeout_s: float | None) -> None:
-        self.timeout_s = timeout_s
-        self._hub = get_hub()
-        self._watcher = self._hub.loop.io(connected.fileno(), READABLE)
-        self._timer = None if timeout_s is None else self._hub.loop.timer(timeout_s)
-
-    def wait(self) -> None:
-        """Return when there is something to receive; raises TimeoutError."""
-        if self._timer is not None:
-            # From now, not from when the loop last looked at its clock: a busy worker would run out of time at once.
-            self._timer.start(gevent.getcurrent().throw, TimeoutError, update=True)
-        try:
-            self._hub.wait(self._watcher)
-        finally:
-            if self._timer is not None:
-                self._timer.stop()
-
-    def close(self) -> None:
-        """Let go of the loop; before the socket is closed, whose number is another's then."""
-        self._watcher.close()
-        if self._timer is not None:
-            self._timer.close()
 
 
 def dial(origin: Origin, timeout_s: float, tls: ssl.SSLContext) -> Connection:
@@ -203,8 +175,9 @@ class Deadline:
         self._end_s = None if after_s is None else time.monotonic() + after_s
 
     def within(self, timeout_s: float) -> float:
-        """Return `timeout_s`, or what is left until the deadline where that is less.
+        """Return `timeout_s`, or what is left until the deadline where that is less by a millisecond.
 
+        A deadline that has only just begun gives the same number each time, for which a connection keeps its timer.
         Raises TimeoutError when nothing is left.
         """
         if self._end_s is None:
@@ -212,4 +185,4 @@ class Deadline:
         left_s = self._end_s - time.monotonic()
         if left_s <= 0:
             raise TimeoutError
-        return min(timeout_s, left_s)
+        return left_s if left_s < timeout_s - 0.001 else timeout_s

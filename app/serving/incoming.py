@@ -2,10 +2,12 @@
 
 import math
 import socket
+import ssl
 import time
 
 from app.errors import InvalidRequest, RequestTimeout
 from app.framing import END_OF_HEAD, Beginning, Malformed
+from app.readable import Readable
 from app.serving.head import BROKEN, Limits, refuse_oversized
 
 RECEIVE_BYTES = 16 * 1024
@@ -19,6 +21,8 @@ class Incoming:
     def __init__(self, client: socket.socket) -> None:
         self.client = client
         self._buffered = b""
+        self._readable: Readable | None = None
+        self._is_fresh = True
         self.idle_since_s = math.inf
         """When its last exchange ended, on the monotonic clock; no time while one is wanted, and before the first."""
 
@@ -40,7 +44,7 @@ class Incoming:
         octets = self.take_buffered() or self._first(idle_s)
         # RFC 9112 §2.2: one empty line in front of a request is ignored.
         while octets in (b"\r", b"\r\n"):
-            more = self._first(idle_s)
+            more = self._received(idle_s)
             octets = octets + more if more else b""
         octets = octets.removeprefix(b"\r\n")
         self.idle_since_s = math.inf
@@ -52,11 +56,32 @@ class Incoming:
         return octets[: end + 4]
 
     def _first(self, idle_s: float) -> bytes:
+        """Return the first octets of a head; b"" where none come.
+
+        After an answer a client mostly takes its time: to ask its empty socket first costs a system call and an
+        exception. TLS keeps octets of its own behind the socket.
+        """
+        is_fresh, self._is_fresh = self._is_fresh, isinstance(self.client, ssl.SSLSocket)
+        if not is_fresh:
+            self._readable = self._readable or Readable(self.client)
+            try:
+                self._readable.wait(idle_s)
+            except TimeoutError:
+                return b""
+        return self._received(idle_s)
+
+    def _received(self, idle_s: float) -> bytes:
         self.client.settimeout(idle_s)
         try:
             return self.client.recv(RECEIVE_BYTES)
         except TimeoutError:
             return b""
+
+    def close(self) -> None:
+        """Let go of the loop, before the socket is closed."""
+        if self._readable is not None:
+            self._readable.close()
+            self._readable = None
 
     def _rest(self, octets: bytes, limits: Limits, until_s: float) -> tuple[bytes, int]:
         """Return the octets up to and behind the end of the head, and where that is; b"" for a client that has gone."""

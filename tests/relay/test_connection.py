@@ -171,7 +171,7 @@ def test_sending_some_sends_what_the_kernel_takes(ends):
 
 def test_a_connection_is_silent_until_the_upstream_speaks(ends):
     connection, theirs = ends
-    connection.socket.settimeout(7.0)
+    connection.send(b"", 7.0)
 
     before = connection.is_silent()
     theirs.sendall(b"HTTP/1.1 408")

@@ -4,7 +4,9 @@ import itertools
 import math
 import socket
 
+import gevent
 import pytest
+from gevent import socket as gevent_socket
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +43,45 @@ def test_heads_come_one_after_the_other():
 
     assert heads == [HEAD, HEAD, b"GET /third HTTP/1.1\r\n\r\n"]
     assert incoming.take_buffered() == b"rest"
+
+
+@pytest.fixture
+def ends():
+    """Both ends of a kept connection: (what comes in, the client's socket) after a first head."""
+    ours, theirs = gevent_socket.socketpair()
+    incoming = Incoming(ours)
+    with ours, theirs:
+        theirs.sendall(HEAD)
+        assert incoming.head(5.0, LIMITS) == HEAD
+        yield incoming, theirs
+        incoming.close()
+
+
+def test_the_next_head_is_waited_for(ends):
+    incoming, theirs = ends
+    gevent.spawn_later(0, theirs.sendall, HEAD)
+
+    assert incoming.head(5.0, LIMITS) == HEAD
+
+
+def test_a_head_that_is_here_already_is_read(ends):
+    incoming, theirs = ends
+    theirs.sendall(HEAD)
+
+    assert incoming.head(5.0, LIMITS) == HEAD
+
+
+def test_a_kept_client_that_asks_no_more_is_let_go(ends):
+    incoming, _ = ends
+
+    assert incoming.head(0.001, LIMITS) is None
+
+
+def test_a_kept_client_that_closes_has_no_other_request(ends):
+    incoming, theirs = ends
+    theirs.close()
+
+    assert incoming.head(5.0, LIMITS) is None
 
 
 @given(cuts=st.lists(st.integers(0, 60), max_size=8), is_late=st.booleans())
