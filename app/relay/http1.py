@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from re import compile as compile_pattern
 
 from app.fields import Fields
-from app.framing import FIELD_LINE, BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder, Malformed
+from app.framing import BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder, Malformed, field_section
 
 MAX_HEAD_BYTES = 128 * 1024
 
 # RFC 9112 §4: HTTP-version SP status-code SP [ reason-phrase ]. The second space is often left out.
-STATUS_LINE = compile_pattern(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t \x21-\x7e\x80-\xff]*))?\r\n")
+STATUS_LINE = compile_pattern(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t \x21-\x7e\x80-\xff]*))?\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,12 @@ def response_head(head: bytes) -> ResponseHead:
 
     Raises Malformed, naming what is wrong and never the octets.
     """
-    status_line = STATUS_LINE.match(head)
+    text = head.decode("latin-1")
+    status_line = STATUS_LINE.match(text)
     if status_line is None:
         raise Malformed("its status line is not HTTP/1.0 or HTTP/1.1")
-    fields = []
-    position, end = status_line.end(), len(head) - 2
-    while position < end:
-        line = FIELD_LINE.match(head, position)
-        if line is None:
-            raise Malformed("it has a header line that breaks the grammar of RFC 9112 section 5")
-        fields.append((line[1].decode("latin-1"), line[2].strip(b" \t").decode("latin-1")))
-        position = line.end()
-    reason = (status_line[3] or b"").decode("latin-1")
-    return ResponseHead(int(status_line[1]), int(status_line[2]), reason, fields)
+    fields = field_section(text, status_line.end())
+    return ResponseHead(int(status_line[1]), int(status_line[2]), status_line[3] or "", fields)
 
 
 def body_decoder(head: ResponseHead, method: str) -> BodyDecoder:

@@ -16,7 +16,7 @@ from app.errors import (
     UriTooLong,
 )
 from app.fields import Fields
-from app.framing import FIELD_GRAMMAR
+from app.framing import Malformed, field_section
 
 MAX_HEAD_BYTES = 64 * 1024
 # Nobody sends a number of octets with more digits, and int() takes quadratic time.
@@ -24,8 +24,6 @@ MAX_LENGTH_DIGITS = 18
 
 # RFC 9112 §3. Methods have no lower case (RFC 9110 §9.1 leaves that to registration; gunicorn refuses it, too).
 REQUEST_LINE = compile_pattern(r"([!$%&'*+\-.^_`|~0-9A-Z]{3,20}) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\r\n")
-# As in `app.framing`, in the text that latin-1 makes of the octets.
-FIELD_LINE = compile_pattern(FIELD_GRAMMAR)
 # RFC 9110 §5.3: their grammar has one member, so a second field makes the message ambiguous.
 ONCE = ("HOST", "CONTENT-TYPE", "CONTENT-LENGTH", "TRANSFER-ENCODING")
 BROKEN = "The request breaks the grammar of HTTP/1.1 (RFC 9112)."
@@ -103,20 +101,13 @@ def _is_target(method: str, target: str) -> bool:
 def _fields(text: str, position: int, limits: Limits) -> Fields:
     if len(text) > MAX_HEAD_BYTES:
         raise too_large(limits)
-    fields = []
-    end = len(text) - 2
-    match = FIELD_LINE.match
-    while position < end:
-        line = match(text, position)
-        if line is None:
-            raise InvalidRequest(BROKEN)
-        if line.end() - position > limits.field_size:
-            raise too_large(limits)
-        position = line.end()
-        fields.append((line[1].upper(), line[2].strip(" \t")))
-    if len(fields) > limits.fields:
+    try:
+        fields = field_section(text, position)
+    except Malformed as fault:
+        raise InvalidRequest(BROKEN) from fault
+    if len(fields) > limits.fields or max(map(len, text[position:].split("\r\n"))) + 2 > limits.field_size:
         raise too_large(limits)
-    return fields
+    return [(name.upper(), value) for name, value in fields]
 
 
 def _understood(head: RequestHead) -> RequestHead:
