@@ -59,7 +59,7 @@ def refuse_malformed(exchange: Exchange) -> None:
     """
     if not exchange.path:
         raise InvalidRequest("The request target names no path; send it as /path?query.")
-    hosts = [value for name, value in exchange.fields if name.lower() == "host"]
+    hosts = [value for name, value in exchange.fields if len(name) == 4 and name.lower() == "host"]
     if not hosts and not exchange.is_http_1_0:
         raise InvalidRequest("The Host header is missing.", param="Host")
     if len(hosts) > 1 or any(HOST.fullmatch(host) is None for host in hosts):

@@ -68,11 +68,13 @@ def _issued(text: str) -> list[str]:
 
 def texts(value: str) -> set[str]:
     """Return every text in a field's value that could be a key, whatever the field is called."""
+    if len((plain := bare(value)).split()) < 2:
+        return {plain} - {""}
     signed = SIGV4.match(value)
     _, _, behind_scheme = value.strip().partition(" ")
     decoded = _decoded(value)
     user, _, password = decoded.partition(":")
-    return {bare(value), behind_scheme.strip(), bare(user), password, signed[1] if signed else ""} - {""}
+    return {plain, behind_scheme.strip(), bare(user), password, signed[1] if signed else ""} - {""}
 
 
 def basic_user(value: str) -> str:
@@ -97,7 +99,9 @@ def _decoded(value: str) -> str:
 
 def bare(value: str) -> str:
     """Return the text without blanks around it and without a leading `Bearer`."""
-    return BEARER.sub("", value.strip(), count=1).strip()
+    text = value.strip()
+    scheme = BEARER.match(text)
+    return text if scheme is None else text[scheme.end() :].strip()
 
 
 def query_values(query: str | None, name: str) -> list[str]:

@@ -5,8 +5,9 @@ gateway's pass, and bodies are never searched.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from re import Pattern, escape
 from re import compile as compile_pattern
-from re import escape, search
 from urllib.parse import unquote, unquote_plus
 
 from app.carriers import bare, texts
@@ -27,12 +28,15 @@ def without_keys(fields: Fields, keys: KeyIndex) -> Fields:
     """Return the fields in which none of these keys stands: bare, beside other words, in a URL or a Basic pair."""
     if not keys:
         return fields
-    values = [value for _, value in fields]
-    values += [_opened(value) for value in values if "%" in value or value[:5].lower() in HIDING]
-    present = keys.among_words("\n".join(values))
-    if not present:
-        return fields
-    return [field for field in fields if not any(_stands(key, _opened(field[1])) for key in present)]
+    read = {value: _opened(value) if _hides(value) else value for _, value in fields}
+    for key in keys.among_words("\n".join(read.values())):
+        bring = {value for value, text in read.items() if key in text and _alone(key).search(text)}
+        fields = [field for field in fields if field[1] not in bring]
+    return fields
+
+
+def _hides(value: str) -> bool:
+    return "%" in value or value[:5].lower() in HIDING
 
 
 def _opened(value: str) -> str:
@@ -45,13 +49,12 @@ def _opened(value: str) -> str:
     return "\n".join(lines)
 
 
-def _stands(key: str, text: str) -> bool:
-    if key not in text:
-        return False
+@lru_cache(maxsize=512)
+def _alone(key: str) -> Pattern[str]:
     beside = BESIDE_LONG if len(key) >= SHORTEST_LONG else BESIDE_SHORT
     # What stands before it may be escaped: the mark and two digits are one character.
     before = f"(?:(?<!{beside})|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
-    return search(f"{before}{escape(key)}(?!{beside})", text) is not None
+    return compile_pattern(f"{before}{escape(key)}(?!{beside})")
 
 
 def query_without_keys(query: str | None, keys: KeyIndex) -> str | None:

@@ -41,18 +41,17 @@ NOT_TO_PASS = FRAMING | CREDENTIALS
 # LiteLLM's prefix: `x-pass-NAME: v` from the client goes upstream as `NAME: v`.
 PASS_PREFIX = "x-pass-"
 
+# Of so many names is remembered what becomes of them.
+MOST_NAMES = 1024
+
 # Server and Date are the gateway's own (RFC 9110 §6.6.1, §10.2.4); gunicorn writes them.
 NOT_RELAYED_BACK = HOP_BY_HOP | {"server", "date", "x-gateway-request-id"}
 
 
 def named_by_connection(fields: Iterable[tuple[str, str]]) -> set[str]:
     """Return the canonical names that Connection fields declare hop-by-hop."""
-    return {
-        canonical(option.strip())
-        for name, value in fields
-        if name.lower() == "connection"
-        for option in value.split(",")
-    }
+    values = [value for name, value in fields if canonical(name) == "connection"]
+    return {canonical(option.strip()) for value in values for option in value.split(",")}
 
 
 def end_to_end(fields: Fields, never: frozenset[str] = HOP_BY_HOP) -> Fields:
@@ -61,32 +60,51 @@ def end_to_end(fields: Fields, never: frozenset[str] = HOP_BY_HOP) -> Fields:
     Leaves out those in `never` (canonical names) and every field a Connection field names
     (RFC 9110 §7.6.1). Order is kept: a proxy may not reorder fields of one name (§5.3).
     """
-    ends_here = never | named_by_connection(fields)
+    named = named_by_connection(fields)
+    ends_here = never if named <= never else never | named
     return [field for field in fields if canonical(field[0]) not in ends_here]
 
 
-def upstream_fields(
-    client_fields: Fields,
-    forwards: Callable[[str], bool],
-    configured: Fields,
-    hidden: frozenset[str] = frozenset(),
-) -> Fields:
-    """Return the fields to send upstream, without Host and without framing.
+class UpstreamFields:
+    """The fields that one route sends upstream, without Host and without framing; decided once for each name.
 
-    `forwards` says of a lower-case name whether the client's field of that name travels (see
-    `forwarding`); `configured` are the operator's and replace the client's, whatever the case;
-    `hidden` are names that stop here, such as the one the gateway key comes in.
+    `forwards` says of a lower-case name whether the client's field of that name travels (see `forwarding`);
+    `configured` are the operator's and replace the client's, whatever the case; `hidden` are names that stop
+    here, such as the one the gateway key comes in.
     """
-    fields = end_to_end(client_fields, FRAMING)
-    configured_names = {canonical(name) for name in hidden} | {canonical(name) for name, _ in configured}
-    passed = [(name, value) for name, value in map(_passed, fields) if name and canonical(name) not in configured_names]
-    ends_here = configured_names | {canonical(name) for name, _ in passed}
-    kept = [
-        (title(name), value)
-        for name, value in fields
-        if canonical(name) not in ends_here and not is_pass(name) and forwards(name.lower())
-    ]
-    return one_cookie_line(kept + passed) + configured
+
+    def __init__(
+        self, forwards: Callable[[str], bool], configured: Fields, hidden: frozenset[str] = frozenset()
+    ) -> None:
+        self._forwards = forwards
+        self._configured = configured
+        self._replaced = {canonical(name) for name in (*hidden, *(name for name, _ in configured))}
+        # Bounded, since clients think of the names.
+        self._kept = lru_cache(MOST_NAMES)(self._kept_as)
+        self._passed = lru_cache(MOST_NAMES)(self._passed_as)
+
+    def of(self, client_fields: Fields) -> Fields:
+        """Return what of the client's fields travels, in order, and the operator's behind it."""
+        if ends_here := named_by_connection(client_fields) - FRAMING:
+            client_fields = [field for field in client_fields if canonical(field[0]) not in ends_here]
+        passed = [(name, value) for wanted, value in client_fields if (name := self._passed(wanted))]
+        kept = [(name, value) for sent, value in client_fields if (name := self._kept(sent))]
+        if passed:
+            wanted = {canonical(name) for name, _ in passed}
+            kept = [field for field in kept if canonical(field[0]) not in wanted] + passed
+        return one_cookie_line(kept) + self._configured
+
+    def _kept_as(self, name: str) -> str:
+        """Return the name under which a client's field of this name is sent; "" where it is not."""
+        known = canonical(name)
+        ends_here = known in FRAMING or known in self._replaced or is_pass(name)
+        return title(name) if not ends_here and self._forwards(name.lower()) else ""
+
+    def _passed_as(self, name: str) -> str:
+        """Return the name of the field that an `x-pass-NAME` field asks for; "" for any other field."""
+        wanted = name[len(PASS_PREFIX) :] if is_pass(name) else ""
+        known = canonical(wanted)
+        return "" if known in NOT_TO_PASS or known in self._replaced else title(wanted)
 
 
 def forwarding(forward_headers: bool | tuple[str, ...]) -> Callable[[str], bool]:
@@ -120,13 +138,13 @@ def one_cookie_line(fields: Fields) -> Fields:
     return [*others[:first], ("Cookie", "; ".join(cookies)), *others[first:]]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(MOST_NAMES)
 def title(name: str) -> str:
     """Return the name in the usual spelling: gunicorn hands names over in capitals."""
     return name.title()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(MOST_NAMES)
 def canonical(name: str) -> str:
     """Return the name to compare by: lower-case, and with dashes where CGI-like servers see no difference.
 
@@ -138,12 +156,3 @@ def canonical(name: str) -> str:
 def is_pass(name: str) -> bool:
     """Tell whether this is an `x-pass-NAME` field."""
     return name.lower().startswith(PASS_PREFIX)
-
-
-def _passed(field: tuple[str, str]) -> tuple[str, str]:
-    """Return the field that an `x-pass-NAME` field asks for, its name empty for any other field."""
-    name, value = field
-    wanted = name[len(PASS_PREFIX) :] if is_pass(name) else ""
-    if canonical(wanted) in NOT_TO_PASS:
-        return "", ""
-    return title(wanted), value

@@ -11,13 +11,13 @@ from app.headers import (
     HOP_BY_HOP,
     NOT_RELAYED_BACK,
     PASS_PREFIX,
+    UpstreamFields,
     end_to_end,
     forwarding,
     named_by_connection,
     one_cookie_line,
     relayed_back,
     title,
-    upstream_fields,
 )
 from tests.values import PROPERTY
 
@@ -41,6 +41,10 @@ client_lists = st.lists(st.one_of(st.tuples(names, values), connection), max_siz
 configured_lists = st.lists(st.tuples(names, values), max_size=4, unique_by=lambda field: field[0].lower()).map(
     lambda fields: [field for field in fields if field[0].lower() not in FRAMING]
 )
+
+
+def upstream_fields(client_fields, forwards, configured, hidden=frozenset()):
+    return UpstreamFields(forwards, configured, hidden).of(client_fields)
 
 
 def lower_names(fields):

@@ -10,7 +10,7 @@ from flask import Response
 from app.credentials import query_without_keys, without_keys
 from app.errors import UpstreamBroke, UpstreamInvalidResponse
 from app.exchange import Exchange, RequestBody
-from app.headers import forwarding, upstream_fields
+from app.headers import UpstreamFields, forwarding
 from app.relay.delivery import Delivery, RelayedResponse
 from app.relay.upload import BoundedUpload, too_large
 from app.relay.upstream import UpstreamAdapter, UpstreamRequest, UpstreamResponse
@@ -37,9 +37,9 @@ class Passthrough:
         self._timeouts = route.timeouts
         self._watch = watch
         self._max_request_bytes = max_request_bytes
-        self._hidden = frozenset({route.key_header} if route.key_header else ())
-        self._forwards = forwarding(route.forward_headers)
-        self._configured = [(name, value.get_secret_value()) for name, value in route.headers]
+        configured = [(name, value.get_secret_value()) for name, value in route.headers]
+        hidden = frozenset({route.key_header} if route.key_header else ())
+        self._fields = UpstreamFields(forwarding(route.forward_headers), configured, hidden)
         self._query = target.query.get_secret_value()
         self._defaults = [(name, value.get_secret_value()) for name, value in route.default_query_params]
         url = f"{target.scheme}://{target.authority}/"
@@ -75,8 +75,7 @@ class Passthrough:
         path = upstream_path(self._target.path, segments, remainder)
         query = upstream_query(self._query, query_without_keys(exchange.query, exchange.keys_withheld), self._defaults)
         target = path if query is None else f"{path}?{query}"
-        client_fields = without_keys(exchange.fields, exchange.keys_withheld)
-        fields = upstream_fields(client_fields, self._forwards, self._configured, self._hidden)
+        fields = self._fields.of(without_keys(exchange.fields, exchange.keys_withheld))
         return UpstreamRequest(exchange.method, self._target, target, fields, self._upload(exchange.body))
 
     def _upload(self, body: RequestBody) -> RequestBody:
