@@ -115,27 +115,22 @@ class Entry:
 
     def __init__(self, exchange: Exchange, pieces: Iterable[bytes], end: Observe) -> None:
         self._exchange = exchange
-        self._pieces = iter(pieces)
+        self._pieces = pieces
         self._close = getattr(pieces, "close", None)
         self._end = end
         self._is_open = True
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
         exchange = self._exchange
         try:
-            piece = next(self._pieces)
-        except StopIteration:
-            exchange.outcome = exchange.outcome or Outcome.SERVED
-            raise
+            for piece in self._pieces:
+                exchange.bytes_out += len(piece)
+                yield piece
         except TransferBroken as broken:
             gone = Outcome.UPSTREAM_FAILED if isinstance(broken, UpstreamBroke) else Outcome.CLIENT_LEFT
             exchange.fail(gone, str(broken.strerror))
             raise
-        exchange.bytes_out += len(piece)
-        return piece
+        exchange.outcome = exchange.outcome or Outcome.SERVED
 
     def close(self) -> None:
         try:
@@ -167,6 +162,7 @@ def _added(exchange: Exchange, taken: AbstractSet[str]) -> Fields:
     The upstream's x-ratelimit fields stand alone: half of each side's numbers is true of neither. The members of
     RateLimit are named, so ours may stand beside others.
     """
-    is_told = any(name.startswith(OPENAI_LIMITS) for name in taken)
-    told = [field for field in exchange.answer_fields if not (is_told and field[0].startswith(OPENAI_LIMITS))]
-    return [*told, ("x-gateway-request-id", exchange.request_id)]
+    ours = exchange.answer_fields
+    if ours and any(name.startswith(OPENAI_LIMITS) for name in taken):
+        ours = [field for field in ours if not field[0].startswith(OPENAI_LIMITS)]
+    return [*ours, ("x-gateway-request-id", exchange.request_id)]

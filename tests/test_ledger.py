@@ -94,7 +94,7 @@ def test_an_answer_closed_before_its_end_means_that_the_client_left(lines):
     body = Pieces(b"ab", b"cde")
     entry = serving(body)(an_environ(), Server().start_response)
 
-    next(entry)
+    next(iter(entry))
     entry.close()
 
     (line,) = lines()
@@ -109,16 +109,17 @@ def test_an_answer_closed_before_its_end_means_that_the_client_left(lines):
         pytest.param(ClientLeft("the client closed its connection"), "client_left", id="client"),
     ],
 )
-def test_a_transfer_that_breaks_is_told_and_stays_broken(lines, broken, outcome):
+def test_a_transfer_that_breaks_is_told_and_breaks_the_answer(lines, broken, outcome):
     entry = serving(Pieces(b"ab", broken))(an_environ(), Server().start_response)
+    received = []
 
-    next(entry)
     with pytest.raises(type(broken)):
-        next(entry)
+        received.extend(entry)
     entry.close()
 
     (line,) = lines()
     assert (line["outcome"], line["cause"], line["bytes_out"]) == (outcome, broken.strerror, 2)
+    assert received == [b"ab"]
 
 
 def test_the_outcome_decided_inside_is_kept(lines):

@@ -58,9 +58,7 @@ class UpstreamBody:
             octets = b"" if self._decoder.fault else self._receive()
             if not octets and not self._decoder.fault:
                 self._at_eof()
-                break
-            piece = self._decoded(octets)
-            if piece:
+            elif piece := self._decoded(octets):
                 return piece
         return b""
 

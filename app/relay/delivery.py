@@ -18,7 +18,7 @@ STREAM_BROKEN = "The upstream's event stream broke off."
 
 
 class Delivery:
-    """The answer's body on its way to the client: an iterator that WSGI closes, whatever happens.
+    """The answer's body on its way to the client: pieces for one reader, which WSGI closes, whatever happens.
 
     Ends only when the upstream's body was whole; otherwise raises, which breaks the client's connection.
     """
@@ -30,40 +30,30 @@ class Delivery:
         self._body = response.raw
         self._end_watch = end_watch
         self._is_event_stream = is_event_stream(response.fields)
-        self._tail = b"\n\n"
-        self._broken: TransferBroken | None = None
-        self._first: bytes | None = first
+        self._first = first
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._broken is not None:
-            raise self._broken
+        tail = b"\n\n" + self._first
         try:
-            piece = self._next_piece()
+            # Nothing, too, is a piece: the head leaves with the first one, so it leaves at once.
+            if self._first or not self._body.is_over:
+                yield self._first
+            while piece := self._body.read1():
+                tail = piece if len(piece) > 1 else tail[-1:] + piece
+                yield piece
         except TransferBroken as broken:
-            return self._last_words(broken)
-        if self._is_event_stream:
-            self._tail = (self._tail + piece[-2:])[-2:]
-        return piece
-
-    def _next_piece(self) -> bytes:
-        first, self._first = self._first, None
-        if first or (first is not None and not self._body.is_over):
-            # Nothing, too, is a piece: gunicorn sends the head with the first one, so the head leaves at once.
-            return first
-        piece = self._body.read1()
-        if not piece:
-            raise StopIteration
-        return piece
+            yield self._last_words(broken, is_cut=not tail.endswith(b"\n\n"))
+            raise
 
     def close(self) -> None:
         self._end_watch(self._exchange)
         self._body.close()
 
-    def _last_words(self, broken: TransferBroken) -> bytes:
-        """Return an error event where the answer is an event stream; raise where it is not."""
+    def _last_words(self, broken: TransferBroken, *, is_cut: bool) -> bytes:
+        """Return an error event where the answer is an event stream; raise where it is not.
+
+        An event that was cut is ended first: its data would swallow this event's otherwise.
+        """
         if isinstance(broken, ClientLeft):
             raise broken
         refusal = broken if isinstance(broken, ServerStopping) else StreamBroken(STREAM_BROKEN)
@@ -72,10 +62,8 @@ class Delivery:
         _abort_on_close(self._exchange)
         if not self._is_event_stream:
             raise broken
-        self._broken = broken
         event = error_event(refusal, self._exchange.error_format, self._exchange.request_id)
-        # An event that was cut is ended first: its data would swallow this event's otherwise.
-        return event if self._tail == b"\n\n" else b"\n\n" + event
+        return b"\n\n" + event if is_cut else event
 
 
 class RelayedResponse(Response):

@@ -31,7 +31,8 @@ class Relayed:
     """A relayed answer as a WSGI server gets it."""
 
     def __init__(self, response):
-        self.pieces = response({}, self._start)
+        self.body = response({}, self._start)
+        self.pieces = iter(self.body)
 
     def _start(self, status, fields, exc_info=None):
         self.status, self.fields = status, fields
@@ -57,7 +58,7 @@ class Way:
 
     def close(self):
         for relayed in self._relayed:
-            relayed.pieces.close()
+            relayed.body.close()
         self._session.close()
 
 
@@ -345,7 +346,7 @@ def test_a_client_is_watched_until_its_answer_is_closed(way, upstream, ends):
 
     relayed = way.relay(an_exchange(socket=gateway), timeouts=Timeouts(idle_s=7.0))
     watched = is_watched(way, gateway)
-    relayed.pieces.close()
+    relayed.body.close()
 
     assert (watched, is_watched(way, gateway), gateway.gettimeout()) == (True, False, 7.0)
 
@@ -359,7 +360,7 @@ def test_a_client_that_leaves_while_the_answer_comes_is_told_apart(way, upstream
 
     with pytest.raises(ClientLeft), gevent.Timeout(5.0, AssertionError("nobody noticed")):
         event.Event().wait()
-    relayed.pieces.close()
+    relayed.body.close()
     assert upstream.wait_for_request().connection.ended.wait(5.0)
 
 
