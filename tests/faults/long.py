@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import os
 import resource
-import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults import plans, scenarios
 from tests.faults.apart import Apart
 from tests.faults.callers import Caller, as_planned, ask_once, in_spite_of_kills
+from tests.faults.ledger import Ledger
 from tests.faults.plans import Plan
-from tests.faults.scenarios import Findings, Load, settled
+from tests.faults.scenarios import Findings, settled
 from tests.faults.upstream import PlannedUpstream
 from tests.kit.gateway import Gateway
 
@@ -34,20 +34,6 @@ def rss_kib(pids: list[int]) -> int:
 
 def open_files(pids: list[int]) -> int:
     return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
-
-
-async def reloads(gateway: Gateway, port: int, upstream: PlannedUpstream, texts: Iterator[str], times: int) -> Findings:
-    """G18, G19: 30,000 requests at 500/s over so many good files, each in force before the next one comes."""
-
-    async def happen(load: Load) -> None:
-        for number in range(1, times + 1):
-            gateway.config_path.write_text(next(texts))
-            gateway.signal(signal.SIGHUP)
-            if not await settled(lambda wanted=str(number): upstream.generations[wanted] > 0):
-                upstream.complaints.append(f"file {number} never came into force")
-
-    found = await scenarios.steady(port, 30_000, 500.0, 18, happen)
-    return Findings(found.complaints + upstream.complaints, {"reloads": times, **found.figures})
 
 
 async def cut_answers(port: int, upstream: Apart, count: int, jobs: int) -> Findings:
@@ -72,53 +58,43 @@ async def cut_answers(port: int, upstream: Apart, count: int, jobs: int) -> Find
     return Findings(cut.complaints + killed.complaints, figures)
 
 
-async def kills(gateway: Gateway, port: int, times: int) -> Findings:
-    """G22: a worker is killed again and again at 500/s."""
-    at_stake, back_s = [], []
-
-    async def happen(load: Load) -> None:
-        for _ in range(times):
-            served = len(load.verdicts)
-            await settled(lambda served=served: len(load.verdicts) > served + 500)
-            before = gateway.worker_pids()
-            at_stake.append(len(load.flying) + len(load.idle))
-            began_s = time.monotonic()
-            os.kill(before[0], signal.SIGKILL)
-            await settled(lambda before=before: len(set(gateway.worker_pids()) - {before[0]}) == len(before))
-            back_s.append(time.monotonic() - began_s)
-
-    found = await scenarios.steady(port, 5_000, 500.0, 22, happen)
-    unseen = [wrong for wrong in found.complaints if " whole " in wrong]
-    figures = {"kills": times, "failed a kill": len(found.complaints) / times, "replaced ms, worst": max(back_s) * 1000}
-    excess = (
-        [] if len(found.complaints) <= sum(at_stake) else [f"{len(found.complaints)} failed, {sum(at_stake)} at stake"]
-    )
-    return Findings(unseen + excess, {**figures, "requests": found.figures["requests"]})
-
-
-async def stop_with_streams(gateway: Gateway, port: int, upstream: PlannedUpstream, streams: int) -> Findings:
+async def stop_with_streams(gateway: Gateway, port: int, upstream: Ledger, streams: int) -> Findings:
     """G20: SIGTERM; readiness turns first, nobody is refused in the drain, what is left at the end is cut visibly."""
     callers = [Caller(port) for _ in range(streams)]
-    flying = [asyncio.ensure_future(c.ask(Plan(f"s-{n}", "endless"))) for n, c in enumerate(callers)]
+    asked = [Plan(f"20-{number}", "ticks", framing="chunked", size=100_000, at=1_000) for number in range(streams)]
+    flying = [asyncio.ensure_future(caller.ask(plan)) for caller, plan in zip(callers, asked, strict=True)]
     await settled(lambda: len(upstream.begun) == streams)
-    refused, unready_s = 0, None
+    _, before = await polled(port, 1.0, until=0)
     began_s = time.monotonic()
     gateway.begin_stop()
-    while time.monotonic() - began_s < 1.8:  # DRAIN_SECONDS is 2
-        got = await ask_once(port, Plan("probe", "plain"), "/health/readiness")
-        refused += got.status not in (200, 503)
-        if got.status == 503 and unready_s is None:
-            unready_s = time.monotonic() - began_s
-        await asyncio.sleep(0.01)
+    unready_s, during = await polled(port, 1.8, until=503)  # DRAIN_SECONDS is 2
     verdicts = await asyncio.gather(*flying)
     status = await asyncio.to_thread(gateway.process.wait, 30)
+    spent_s = time.monotonic() - began_s
     endings = Counter(verdict.ending for verdict in verdicts)
+    refused = sum(status not in (200, 503) for status, _ in during)
     complaints = [f"{endings['whole']} streams look whole"] if endings["whole"] else []
     complaints += ["readiness never turned"] if unready_s is None else []
     complaints += [f"{refused} refused in the drain"] if refused else []
     complaints += [f"status {status}"] if status else []
     figures = {"streams": streams, "unready ms": (unready_s or 0) * 1000, "refused in the drain": refused}
-    return Findings(complaints, {**figures, "cut": endings["cut"] + endings["reset"], "exit status": status})
+    figures |= {"a probe's p50 ms before": high([took_s for _, took_s in before], 0.5)}
+    figures |= {"its p99": high([took_s for _, took_s in before], 0.99)}
+    cut = endings["cut"] + endings["reset"]
+    return Findings(complaints, {**figures, "cut": cut, "exit status": status, "ended after s": spent_s})
+
+
+async def polled(port: int, for_s: float, until: int) -> tuple[float | None, list[tuple[int, float]]]:
+    """Poll readiness each 10 ms; return when it first had that status, and (status, what it took) of each."""
+    began_s, first_s = time.monotonic(), None
+    polls: list[tuple[int, float]] = []
+    while (asked_s := time.monotonic()) - began_s < for_s:
+        got = await ask_once(port, Plan("probe", "plain"), "/health/readiness")
+        polls.append((got.status, time.monotonic() - asked_s))
+        if got.status == until and first_s is None:
+            first_s = time.monotonic() - began_s
+        await asyncio.sleep(0.01)
+    return first_s, polls
 
 
 async def slow_clients(port: int, of_each: int, head_deadline_s: float) -> Findings:

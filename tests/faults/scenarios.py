@@ -191,6 +191,8 @@ class Load:
     """Requests at a steady rate, as they stand."""
 
     flying: set[asyncio.Task[None]] = field(default_factory=set)
+    asking: set[Caller] = field(default_factory=set)
+    failed: int = 0
     idle: list[Caller] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     took_s: list[float] = field(default_factory=list)
@@ -209,8 +211,12 @@ async def steady(port: int, count: int, rate: float, seed: int, event: Event) ->
     async def one(plan: Plan) -> None:
         caller = load.idle.pop() if load.idle else Caller(port)
         began_s = time.monotonic()
-        load.verdicts.append(await caller.ask(plan))
+        load.asking.add(caller)
+        verdict = await caller.ask(plan)
+        load.asking.discard(caller)
         load.took_s.append(time.monotonic() - began_s)
+        load.verdicts.append(verdict)
+        load.failed += as_planned(verdict) is not None
         load.idle.append(caller)
 
     happening = asyncio.ensure_future(event(load))

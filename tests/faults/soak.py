@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import differential, hostile, lists, long, plans, scenarios, wear
+from tests.faults import deaths, differential, hostile, lists, long, plans, scenarios, wear
 from tests.faults.apart import Prepare, apart
 from tests.faults.conftest import CONFIG
 from tests.faults.scenarios import Findings
@@ -86,7 +86,12 @@ async def g6(b: Bench, scale: float) -> Findings:
 
 async def g18(b: Bench, _scale: float) -> Findings:
     texts = (generation(b.config, number) for number in itertools.count(1))
-    return await long.reloads(b.gateway, b.port, b.upstream, texts, 20)
+    return await deaths.reloads(b.gateway, b.port, b.upstream, texts, 20)
+
+
+async def g19(b: Bench, scale: float) -> Findings:
+    texts = (generation(b.config, number) for number in itertools.count(1))
+    return await deaths.reloads(b.gateway, b.port, b.upstream, texts, sized(25, scale))
 
 
 async def g20(b: Bench, _scale: float) -> Findings:
@@ -94,7 +99,11 @@ async def g20(b: Bench, _scale: float) -> Findings:
 
 
 async def g22(b: Bench, scale: float) -> Findings:
-    return await long.kills(b.gateway, b.port, sized(20, scale))
+    return await deaths.kills(b.gateway, b.port, sized(20, scale))
+
+
+async def g23(b: Bench, scale: float) -> Findings:
+    return await deaths.bad_files(b.gateway, b.port, generation(b.config, 0), sized(10, scale))
 
 
 async def g25(b: Bench, scale: float) -> Findings:
@@ -138,8 +147,9 @@ async def g32(_b: Bench, scale: float) -> Findings:
 
 
 GOALS: dict[str, tuple[Goal, dict[str, str]]] = {
-    "G2": (g2, {}), "G4": (g4, {}), "G5": (g5, {}), "G6": (g6, {}), "G18": (g18, {}),
+    "G2": (g2, {}), "G4": (g4, {}), "G5": (g5, {}), "G6": (g6, {}), "G18": (g18, {}), "G19": (g19, {}),
     "G20": (g20, {"DRAIN_SECONDS": "2", "GUNICORN_CMD_ARGS": "--graceful-timeout 4"}), "G22": (g22, {}),
+    "G23": (g23, {}),
     "G25": (g25, {"WEB_CONCURRENCY": "1"}), "G26": (g26, {"WEB_CONCURRENCY": "1"}),
     "G27": (g27, {"WEB_CONCURRENCY": "1", "FILES": "256"}), "G28": (g28, {}), "G29": (g29, {}), "G30": (g30, {}),
     "G32": (g32, {}), "G33": (g33, {}),
@@ -147,11 +157,18 @@ GOALS: dict[str, tuple[Goal, dict[str, str]]] = {
 GOALS |= lists.GOALS
 
 # Whose upstream is in a process of its own, and what it is told there.
-APART: dict[str, Prepare | None] = {"G4": None, "G6": None, "G28": None, "G29": None, "G33": hostile.prepare}
+APART: dict[str, Prepare | None] = {
+    "G4": None,
+    "G6": None,
+    "G20": None,
+    "G28": None,
+    "G29": None,
+    "G33": hostile.prepare,
+}
 # Whose gateway has keys and a limit.
 KEYED = ("G28",)
 # --scale at which a goal is as large as promised.
-FULL = {"G2": 10, "G6": 1_000_000 / 60_000, "G28": 100, "G29": 100_000 / 30_000, **lists.FULL}
+FULL = {"G2": 10, "G6": 1_000_000 / 60_000, "G19": 4, "G28": 100, "G29": 100_000 / 30_000, **lists.FULL}
 
 
 def generation(config: str, number: int) -> str:
