@@ -50,7 +50,8 @@ def merge(octets: bytes) -> None:
     fields = [(line[1].decode(), line[2].decode("latin-1").strip()) for line in lines if line]
     configured = [("Authorization", "ours"), ("X-Team", "ours")]
     for forwards in (True, ("x-*", "cookie"), False):
-        sent = headers.upstream_fields(fields, headers.forwarding(forwards), configured, frozenset(["x-my-key"]))
+        hidden = frozenset(["x-my-key"])
+        sent = headers.UpstreamFields(headers.forwarding(forwards), configured, hidden).of(fields)
         assert sent[-2:] == configured
         names = [headers.canonical(name) for name, _ in sent[:-2]]
         assert not {"authorization", "x-team", "x-my-key", "", *headers.FRAMING} & set(names)
