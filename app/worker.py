@@ -6,9 +6,11 @@ sends an answer's head and its body apart. What it is here for is the process: s
 """
 
 import logging
+import os
 import resource
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +45,7 @@ OWN_FILES = 64
 # How long, and how many at a time, clients are told that there is no room for them.
 TURN_AWAY_S = 1.0
 SPARE_CONNECTIONS = 64
+OUT_OF_MEMORY = b'{"level": "error", "event": "a worker is out of memory and is replaced", "logger": "tollhouse"}\n'
 UNFINISHED = (ServerStopping, gevent.GreenletExit, SystemExit, TimeoutError)
 
 
@@ -181,10 +184,15 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
             greenlet.kill(ServerStopping("The gateway is stopping; try again."), block=False)
 
     def hear_of_fault(self, report: Callable[..., None], context: Any, kind: type[BaseException], *fault: Any) -> None:
-        """Report a fault that nobody caught. Who found no memory may hear of no client any more: another takes over."""
+        """Report a fault that nobody caught. Who found no memory may hear of no client any more: another takes over.
+
+        A traceback is not made then: where no source can be read for want of memory, that takes minutes.
+        """
         if issubclass(kind, MemoryError):
             self.alive = False
-        report(context, kind, *fault)
+            os.write(sys.stderr.fileno(), OUT_OF_MEMORY)
+        else:
+            report(context, kind, *fault)
 
     def notify(self) -> None:
         """Runs each second; a worker that is stopping lets go of clients that have nothing in flight."""

@@ -109,14 +109,15 @@ class Served:
 
 
 @pytest.mark.parametrize(("fault", "goes_on"), [(MemoryError, False), (ValueError, True)])
-def test_a_worker_that_finds_no_memory_where_nobody_catches_it_is_replaced(worker, fault, goes_on):
+def test_a_worker_that_finds_no_memory_where_nobody_catches_it_is_replaced(worker, capfd, fault, goes_on):
     """OR-08: gevent stops to accept where accepting fails, and needs memory to begin again."""
     reported = []
 
     worker.hear_of_fault(lambda *told: reported.append(told), "context", fault, fault("ours"), None)
 
     assert worker.alive is goes_on
-    assert [told[:2] for told in reported] == [("context", fault)]
+    assert [told[:2] for told in reported] == [("context", fault)] * goes_on
+    assert ("out of memory" in capfd.readouterr().err) is not goes_on
 
 
 def test_a_worker_hears_of_faults_in_its_loop(worker, monkeypatch):
