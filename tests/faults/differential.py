@@ -142,6 +142,8 @@ def ask(port: int, octets: bytes, wait_s: float = WAIT_S) -> int:
         client.settimeout(wait_s)
         client.sendall(octets)
         answer = client.recv(65_536)
+        while answer.startswith(b"HTTP/1.1 100"):
+            answer = answer.partition(b"\r\n\r\n")[2] or client.recv(65_536)
         if answer.startswith(b"HTTP/1.") and answer[9:12].isdigit():
             return int(answer[9:12])
     return 0
