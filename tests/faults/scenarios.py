@@ -6,6 +6,7 @@ Each takes the gateway's port and an upstream, and returns Findings: complaints,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import random
 import socket
@@ -23,6 +24,8 @@ from tests.faults.plans import Plan
 from tests.faults.upstream import PlannedUpstream
 
 LINGER_NONE = struct.pack("ii", 1, 0)
+BLOCK = 1 << 16
+LEAVING = ("close", "reset")
 SETTLE_S = 30.0
 # A machine that cannot keep up slows the callers, and does not drown in them; "a second" tells.
 MOST_FLYING = 500
@@ -157,33 +160,67 @@ async def stale(port: int, upstream: PlannedUpstream, count: int, seed: int, idl
     return Findings(complaints + twice, {**figures, "upstream connections": upstream.connections})
 
 
-async def departures(port: int, upstream: Ledger, count: int, seed: int) -> Findings:
-    """G2, G9: clients leave, while the upstream is silent or while it sends; its connections end, too."""
+@dataclass(slots=True)
+class Leaver:
+    """A client that leaves while the upstream is silent, or while it sends; `left_s` is when, by tag."""
+
+    port: int
+    upstream: Ledger
+    left_s: dict[str, float] = field(default_factory=dict)
+
+    async def leave(self, plan: Plan, way: str, is_late: bool) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"GET /f{plan.target} HTTP/1.1\r\nHost: g\r\n\r\n".encode())
+        await settled(lambda: self.upstream.begun[plan.tag] > 0)
+        if is_late and plan.kind == "endless":
+            await reader.read(10)
+        self.left_s[plan.tag] = time.monotonic()
+        if way == "half-close":
+            writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(BLOCK):
+                    pass
+        elif way == "reset":
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
+            writer.transport.abort()
+        writer.close()
+
+
+async def departures(
+    port: int, upstream: Ledger, count: int, seed: int, a_second: float = 1_000.0, ways: Sequence[str] = LEAVING
+) -> Findings:
+    """G2, G9: clients come at this rate and leave; their upstream connections end, too."""
     chance = random.Random(seed)
-    gate = asyncio.Semaphore(64)
+    leaver, gate, began_s = Leaver(port, upstream), asyncio.Semaphore(64), time.monotonic()
+    kinds: dict[str, str] = {}
 
     async def leave(number: int) -> None:
-        plan = Plan(f"{seed}-{number}", chance.choice(("silence", "endless")), size=10)
-        is_reset, is_late = chance.random() < 0.5, chance.random() < 0.5
+        plan = Plan(f"{seed}-{number}", chance.choice(plans.LEFT), size=10)
+        kinds[plan.tag] = plan.kind
+        way, is_late = chance.choice(ways), chance.random() < 0.5
+        await asyncio.sleep(began_s + number / a_second - time.monotonic())
         async with gate:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(f"GET /f{plan.target} HTTP/1.1\r\nHost: g\r\n\r\n".encode())
-            await settled(lambda: upstream.begun[plan.tag] > 0)
-            if is_late and plan.kind == "endless":
-                await reader.read(10)
-            if is_reset:
-                raw = writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
-            writer.transport.abort() if is_reset else writer.close()
+            await leaver.leave(plan, way, is_late)
 
     await asyncio.gather(*(leave(number) for number in range(count)))
     left_s = time.monotonic()
     is_quiet = await settled(lambda: upstream.busy == 0)
-    figures = {
-        "clients that left": count,
-        "seconds until the last upstream connection ended": time.monotonic() - left_s,
-    }
-    return Findings([] if is_quiet else [f"{upstream.busy} upstream connections outlive their clients"], figures)
+    figures = {"clients that left": count, "all upstream connections ended after s": time.monotonic() - left_s}
+    await upstream.caught_up()
+    for kind in plans.LEFT:
+        took_s = sorted(
+            upstream.ended_s[tag] - at_s
+            for tag, at_s in leaver.left_s.items()
+            if kinds[tag] == kind and tag in upstream.ended_s
+        )
+        if took_s:
+            figures |= {f"{kind}: upstream closed after ms, p99": took_s[int(len(took_s) * 0.99)] * 1000}
+            figures |= {f"{kind}: worst": took_s[-1] * 1000}
+    unseen = [tag for tag in kinds if tag not in upstream.ended_s]
+    complaints = [] if is_quiet else [f"{upstream.busy} upstream connections outlive their clients"]
+    complaints += [f"{len(unseen)} upstream connections were not seen to end"] if unseen and is_quiet else []
+    return Findings(complaints, figures)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import re
 import resource
 import shutil
 import socket
@@ -21,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import deaths, differential, hostile, lists, long, plans, scenarios, wear
+from tests.faults import deaths, differential, hostile, lists, long, plans, scenarios, streams, wear
 from tests.faults.apart import Prepare, apart
 from tests.faults.conftest import CONFIG
-from tests.faults.scenarios import Findings
+from tests.faults.scenarios import Findings, settled
 from tests.faults.upstream import PlannedUpstream
 from tests.kit.gateway import Gateway
 
@@ -32,6 +33,7 @@ QUICK = """
     - {{path: /quick, target: "http://127.0.0.1:{port}", timeouts: {{connect: 5, first_byte: 5, idle: 5}}}}
     - {{path: /keyed, target: "http://127.0.0.1:{other}", forward_headers: true, auth: KEYED}}
 """
+CLIENT_LEFT = re.compile(rb'"outcome": ?"client_left"')
 KEY = "sk-soak-0123456789abcdefghij"
 KEYS = f"""
 keys:
@@ -47,6 +49,8 @@ class Bench:
     upstream: Any
     other: PlannedUpstream
     config: str
+    listens_at: int
+    """The first upstream's own port."""
     jobs: int
     """How many processes the clients are in, where they are many."""
 
@@ -62,12 +66,30 @@ def sized(count: int, scale: float) -> int:
 Goal = Callable[[Bench, float], Awaitable[Findings]]
 
 
+async def g1(b: Bench, scale: float) -> Findings:
+    return await streams.many(b.gateway, b.upstream, int(8_000 * min(1, scale)), 30 * scale, b.jobs)
+
+
+async def g3(b: Bench, scale: float) -> Findings:
+    return await streams.alone(b.port, b.listens_at, sized(3, scale))
+
+
 async def g2(b: Bench, scale: float) -> Findings:
     await scenarios.departures(b.port, b.upstream, 100, 1)
+    await asyncio.sleep(5)
     before = long.open_files(b.gateway.worker_pids())
-    found = await scenarios.departures(b.port, b.upstream, sized(6_000, scale), 2)
-    await asyncio.sleep(6)
+    found = await scenarios.departures(b.port, b.upstream, sized(6_000, scale), 2, 100.0)
+    await asyncio.sleep(5)
     found.figures["descriptors more than before"] = long.open_files(b.gateway.worker_pids()) - before
+    return found
+
+
+async def g9(b: Bench, scale: float) -> Findings:
+    count, ways = sized(2_000, scale), (*scenarios.LEAVING, "half-close")
+    found = await scenarios.departures(b.port, b.upstream, count, 9, 50.0, ways)
+    told = await settled(lambda: len(CLIENT_LEFT.findall(b.gateway.words())) >= count)
+    found.figures["logged as client_left"] = logged = len(CLIENT_LEFT.findall(b.gateway.words()))
+    found.complaints += [] if told and logged == count else [f"{logged} of {count} are logged as client_left"]
     return found
 
 
@@ -96,6 +118,10 @@ async def g19(b: Bench, scale: float) -> Findings:
 
 async def g20(b: Bench, _scale: float) -> Findings:
     return await long.stop_with_streams(b.gateway, b.port, b.upstream, 500)
+
+
+async def g21(b: Bench, scale: float) -> Findings:
+    return await streams.over_a_reload(b.gateway, b.port, 50, 15 * scale)
 
 
 async def g22(b: Bench, scale: float) -> Findings:
@@ -147,9 +173,10 @@ async def g32(_b: Bench, scale: float) -> Findings:
 
 
 GOALS: dict[str, tuple[Goal, dict[str, str]]] = {
-    "G2": (g2, {}), "G4": (g4, {}), "G5": (g5, {}), "G6": (g6, {}), "G18": (g18, {}), "G19": (g19, {}),
-    "G20": (g20, {"DRAIN_SECONDS": "2", "GUNICORN_CMD_ARGS": "--graceful-timeout 4"}), "G22": (g22, {}),
-    "G23": (g23, {}),
+    "G1": (g1, {"WEB_CONCURRENCY": "1"}), "G2": (g2, {}), "G3": (g3, {"WEB_CONCURRENCY": "1"}), "G4": (g4, {}),
+    "G5": (g5, {}), "G6": (g6, {}), "G9": (g9, {"LOG_LEVEL": "INFO"}), "G18": (g18, {}), "G19": (g19, {}),
+    "G20": (g20, {"DRAIN_SECONDS": "2", "GUNICORN_CMD_ARGS": "--graceful-timeout 4"}),
+    "G21": (g21, {"GUNICORN_CMD_ARGS": "--graceful-timeout 960"}), "G22": (g22, {}), "G23": (g23, {}),
     "G25": (g25, {"WEB_CONCURRENCY": "1"}), "G26": (g26, {"WEB_CONCURRENCY": "1"}),
     "G27": (g27, {"WEB_CONCURRENCY": "1", "FILES": "256"}), "G28": (g28, {}), "G29": (g29, {}), "G30": (g30, {}),
     "G32": (g32, {}), "G33": (g33, {}),
@@ -168,7 +195,16 @@ APART: dict[str, Prepare | None] = {
 # Whose gateway has keys and a limit.
 KEYED = ("G28",)
 # --scale at which a goal is as large as promised.
-FULL = {"G2": 10, "G6": 1_000_000 / 60_000, "G19": 4, "G28": 100, "G29": 100_000 / 30_000, **lists.FULL}
+FULL = {
+    "G1": 60,
+    "G2": 10,
+    "G6": 1_000_000 / 60_000,
+    "G19": 4,
+    "G21": 60,
+    "G28": 100,
+    "G29": 100_000 / 30_000,
+    **lists.FULL,
+}
 
 
 def generation(config: str, number: int) -> str:
@@ -206,7 +242,7 @@ def measured(name: str, scale: float, jobs: int) -> Findings:
         async def happen() -> Findings:
             first = apart(ends[0], APART[name]) if name in APART else PlannedUpstream(ends[0])
             async with first as upstream, PlannedUpstream(ends[1]) as beside:
-                return await goal(Bench(gateway, upstream, beside, config, jobs), scale)
+                return await goal(Bench(gateway, upstream, beside, config, port, jobs), scale)
 
         found = asyncio.run(happen())
         words = gateway.words()
