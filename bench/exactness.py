@@ -2,6 +2,7 @@
 
     python -m bench.exactness              real gateways, embedded store and Redis: some ten minutes
     python -m bench.exactness --processes  the store alone, from bare processes: some seconds
+    python -m bench.exactness --limits 1 7 60 600 6000 --workers 1 2 4 8 --rounds 13 --over 1.3   a thousand windows
 
 Each row is 10,000 requests (or --requests N) of one key, all within a minute, so min(10,000, limit) must arrive.
 What a killed worker had counted and not sent yet is lost; the client sees those requests fail. The last rows are
@@ -37,6 +38,7 @@ FIRST_BURSTS = 5
 FIRST_LIMIT = 100
 FIRST_CALLERS = 128
 KILL_EACH_S = 0.5
+RELOAD_EACH_S = 60.0
 MOST_KILLS = 8
 DEADLINE_S = 60.0
 
@@ -102,10 +104,11 @@ class Burst:
     limit: int
     requests: int
     callers: int = CALLERS
+    number: int = 0
 
     @property
     def name(self) -> str:
-        return f"{self.limit}-of-{self.requests}-requests"
+        return f"{self.limit}-of-{self.requests}-requests-{self.number}"
 
 
 class Upstream:
@@ -164,8 +167,13 @@ async def send(burst: Burst, ports: list[int], statuses: Counter[int | None]) ->
             callers.create_task(call(ports[number % len(ports)]))
 
 
-async def kill_now_and_then(gateways: list[Gateway], statuses: Counter[int | None], killed: list[int]) -> None:
-    """SIGKILL some worker each half second in which there was an answer: a lone worker must start first."""
+async def kill_now_and_then(
+    gateways: list[Gateway], statuses: Counter[int | None], killed: list[int], reload_at_s: list[float]
+) -> None:
+    """SIGKILL some worker each half second in which there was an answer: a lone worker must start first.
+
+    Once a minute the file is read again, too.
+    """
     answered = 0
     while len(killed) < MOST_KILLS:
         await asyncio.sleep(KILL_EACH_S)
@@ -175,6 +183,10 @@ async def kill_now_and_then(gateways: list[Gateway], statuses: Counter[int | Non
             killed.append(random.choice(pids))  # noqa: S311
             with contextlib.suppress(ProcessLookupError):
                 os.kill(killed[-1], signal.SIGKILL)
+        if time.monotonic() > reload_at_s[0]:
+            reload_at_s[0] += RELOAD_EACH_S
+            for gateway in gateways:
+                gateway.signal(signal.SIGHUP)
 
 
 async def rows_of(
@@ -182,12 +194,14 @@ async def rows_of(
 ) -> AsyncIterator[Row]:
     """Run the bursts of one set-up; Redis is shared by two gateways where there are workers for two."""
     keys = "\n".join(f"  - {{key: sk-bench-{burst.name}, rpm_limit: {burst.limit}}}" for burst in bursts)
+    reload_at_s = [time.monotonic() + RELOAD_EACH_S]
     with running(store, workers, CONFIG.format(port=port, keys=keys)) as gateways:
         for burst in bursts:
             killed: list[int] = []
             statuses: Counter[int | None] = Counter()
             were_back = said(gateways, BACK)
-            killer = asyncio.create_task(kill_now_and_then(gateways, statuses, killed)) if is_killing else None
+            killing = kill_now_and_then(gateways, statuses, killed, reload_at_s) if is_killing else None
+            killer = asyncio.create_task(killing) if killing else None
             await send(burst, [gateway.port for gateway in gateways], statuses)
             if killer:
                 killer.cancel()
@@ -216,15 +230,26 @@ def running(store: str, workers: int, config: str) -> Iterator[list[Gateway]]:
         yield gateways
 
 
-async def gateways_bench(stores: list[str], requests: int) -> bool:
+def bursts_of(options: argparse.Namespace) -> list[Burst]:
+    """Return as many bursts of each limit as are asked for; `over` makes a small limit's burst a small one."""
+    sizes = {limit: min(options.requests, int(limit * options.over) + CALLERS) for limit in options.limits}
+    return [Burst(limit, sizes[limit], number=number) for limit in options.limits for number in range(options.rounds)]
+
+
+async def gateways_bench(options: argparse.Namespace) -> bool:
     """Print a row for each burst; tells whether all are exact."""
     upstream, are_exact = Upstream(), True
     server = await asyncio.start_server(upstream.converse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    bursts = [Burst(limit, requests) for limit in LIMITS]
-    setups = [(store, workers, bursts, is_killing) for store in stores for workers in WORKERS for is_killing in (0, 1)]
+    bursts, stores = bursts_of(options), options.stores
+    setups = [
+        (store, workers, bursts, is_killing)
+        for store in stores
+        for workers in options.workers
+        for is_killing in options.kills
+    ]
     if "redis" in stores:
-        setups += [("redis", 4, [Burst(FIRST_LIMIT, requests, FIRST_CALLERS)], 0)] * FIRST_BURSTS
+        setups += [("redis", 4, [Burst(FIRST_LIMIT, options.requests, FIRST_CALLERS)], 0)] * FIRST_BURSTS
     for store, workers, chosen, is_killing in setups:
         async for row in rows_of(store, workers, chosen, bool(is_killing), upstream, port):
             print(row, flush=True)
@@ -262,13 +287,15 @@ def main() -> int:
     parser.add_argument("--processes", action="store_true", help="count in bare processes, without gateways")
     parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="in each burst; default 10,000")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
+    parser.add_argument("--limits", nargs="+", type=int, default=LIMITS, help="requests a minute")
+    parser.add_argument("--workers", nargs="+", type=int, default=WORKERS)
+    parser.add_argument("--rounds", type=int, default=1, help="bursts of each limit, each of a key of its own")
+    parser.add_argument("--over", type=float, default=10_000.0, help="no more requests than the limit so many times")
+    parser.add_argument("--kills", nargs="+", type=int, choices=(0, 1), default=(0, 1), help="without and with kills")
     options = parser.parse_args()
     started_s = time.monotonic()
     print(" ".join(f"{name:>{width}}" for name, width in COLUMNS.items()))
-    if options.processes:
-        are_exact = processes_bench(options.requests)
-    else:
-        are_exact = asyncio.run(gateways_bench(options.stores, options.requests))
+    are_exact = processes_bench(options.requests) if options.processes else asyncio.run(gateways_bench(options))
     print(f"{'exact' if are_exact else 'NOT EXACT'}, in {time.monotonic() - started_s:.0f} s")
     return 0 if are_exact else 1
 
