@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from pathlib import Path
 
 from tests.faults import plans, scenarios
 from tests.faults.apart import Apart
-from tests.faults.callers import Caller, as_planned, ask_once, in_spite_of_kills
+from tests.faults.callers import Caller, ask_once, in_spite_of_kills
 from tests.faults.ledger import Ledger
 from tests.faults.plans import Plan
 from tests.faults.scenarios import Findings, settled
@@ -95,78 +93,6 @@ async def polled(port: int, for_s: float, until: int) -> tuple[float | None, lis
             first_s = time.monotonic() - began_s
         await asyncio.sleep(0.01)
     return first_s, polls
-
-
-async def slow_clients(port: int, of_each: int, head_deadline_s: float) -> Findings:
-    """G25: half heads, half bodies and stalled readers; healthy ones meanwhile, and when the slow ones are let go."""
-    target = {"body": Plan("body", "plain", "POST").target, "reader": Plan("r", "flood", framing="chunked").target}
-    halves = {
-        "head": b"GET /f HTTP/1.1\r\nHost: g\r\nX-A: ",
-        "body": f"POST /quick{target['body']} HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\nhalf".encode(),
-        "reader": f"GET /quick{target['reader']} HTTP/1.1\r\nHost: g\r\n\r\n".encode(),
-    }
-    alone = await paced(port, 200)
-    began_s = time.monotonic()
-    lives = {kind: [await half(port, octets) for _ in range(of_each)] for kind, octets in halves.items()}
-    beside = await paced(port, 200)
-    gone_s: dict[str, list[float]] = {}
-    for kind in ("body", "head"):
-        gone_s[kind] = await asyncio.gather(*(until_closed(reader, began_s) for reader, _ in lives[kind]))
-    for _, writer in (end for ends in lives.values() for end in ends):
-        writer.transport.abort()
-    figures = {
-        "slow clients": 3 * of_each,
-        "healthy p99 alone ms": high(alone, 0.99),
-        "beside them": high(beside, 0.99),
-    }
-    figures |= {f"half {kind} let go after s, last": max(times) for kind, times in gone_s.items()}
-    late = [f"a half {kind} was not let go" for kind, times in gone_s.items() if max(times) > head_deadline_s + 30]
-    return Findings(late, figures)
-
-
-async def half(port: int, octets: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
-    writer.write(octets)
-    await writer.drain()
-    return reader, writer
-
-
-async def until_closed(reader: asyncio.StreamReader, began_s: float) -> float:
-    with contextlib.suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(120):
-            while await reader.read(65_536):
-                pass
-    return time.monotonic() - began_s
-
-
-async def paced(port: int, count: int, path: str = "/f") -> list[float]:
-    """Return how long each of so many calls took, one after the other on one connection."""
-    caller, took_s = Caller(port), []
-    for number in range(count):
-        began_s = time.monotonic()
-        wrong = as_planned(await caller.ask(Plan(f"paced-{path[1:]}-{number}", "plain", size=100), path))
-        assert wrong is None, wrong
-        took_s.append(time.monotonic() - began_s)
-    caller.close()
-    return took_s
-
-
-async def dead_upstream(port: int, dead: PlannedUpstream, hanging: int) -> Findings:
-    """G26: so many calls hang on one upstream; how another one's fare, and whether one too many is told at once."""
-    alone = await paced(port, 500, "/other")
-    callers = [Caller(port) for _ in range(hanging)]
-    flying = [asyncio.ensure_future(c.ask(Plan(f"h-{n}", "silence"))) for n, c in enumerate(callers)]
-    arrived = await settled(lambda: len(dead.begun) == hanging)
-    beside = await paced(port, 500, "/other")
-    for caller in callers:
-        caller.close()
-    await asyncio.gather(*flying, return_exceptions=True)
-    figures = {"hanging": hanging, "other route p99 ms alone": high(alone, 0.99), "beside them": high(beside, 0.99)}
-    return Findings([] if arrived else ["not all calls reached the dead upstream"], figures)
 
 
 async def few_files(gateway: Gateway, port: int, upstream: PlannedUpstream) -> Findings:

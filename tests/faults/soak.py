@@ -22,7 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import deaths, differential, hostile, lists, long, plans, scenarios, streams, wear
+from tests.faults import (
+    away,
+    deaths,
+    differential,
+    hostile,
+    lists,
+    long,
+    plans,
+    resources,
+    scenarios,
+    slow,
+    storage,
+    streams,
+    wear,
+)
 from tests.faults.apart import Prepare, apart
 from tests.faults.conftest import CONFIG
 from tests.faults.scenarios import Findings, settled
@@ -132,14 +146,6 @@ async def g23(b: Bench, scale: float) -> Findings:
     return await deaths.bad_files(b.gateway, b.port, generation(b.config, 0), sized(10, scale))
 
 
-async def g25(b: Bench, scale: float) -> Findings:
-    return await long.slow_clients(b.port, min(3_000, sized(1_000, scale)), 60.0)
-
-
-async def g26(b: Bench, _scale: float) -> Findings:
-    return await long.dead_upstream(b.port, b.upstream, 1_000)
-
-
 async def g27(b: Bench, _scale: float) -> Findings:
     return await long.few_files(b.gateway, b.port, b.upstream)
 
@@ -177,11 +183,15 @@ GOALS: dict[str, tuple[Goal, dict[str, str]]] = {
     "G5": (g5, {}), "G6": (g6, {}), "G9": (g9, {"LOG_LEVEL": "INFO"}), "G18": (g18, {}), "G19": (g19, {}),
     "G20": (g20, {"DRAIN_SECONDS": "2", "GUNICORN_CMD_ARGS": "--graceful-timeout 4"}),
     "G21": (g21, {"GUNICORN_CMD_ARGS": "--graceful-timeout 960"}), "G22": (g22, {}), "G23": (g23, {}),
-    "G25": (g25, {"WEB_CONCURRENCY": "1"}), "G26": (g26, {"WEB_CONCURRENCY": "1"}),
     "G27": (g27, {"WEB_CONCURRENCY": "1", "FILES": "256"}), "G28": (g28, {}), "G29": (g29, {}), "G30": (g30, {}),
     "G32": (g32, {}), "G33": (g33, {}),
 }  # fmt: skip
 GOALS |= lists.GOALS
+# What starts a gateway of its own kind itself.
+ALONE: dict[str, Callable[[float], Findings]] = {
+    "G8": resources.bomb, "G14": away.redis_away, "G15": away.postgres_away, "G16": storage.embedded,
+    "G24": slow.overload, "G25": slow.slow_clients, "G26": slow.dead_upstream, "OR-08": resources.without_memory,
+}  # fmt: skip
 
 # Whose upstream is in a process of its own, and what it is told there.
 APART: dict[str, Prepare | None] = {
@@ -198,6 +208,7 @@ KEYED = ("G28",)
 FULL = {
     "G1": 60,
     "G2": 10,
+    "G15": 5,
     "G6": 1_000_000 / 60_000,
     "G19": 4,
     "G21": 60,
@@ -231,6 +242,8 @@ def started(config: str, environ: dict[str, str]) -> Iterator[Gateway]:
 
 
 def measured(name: str, scale: float, jobs: int) -> Findings:
+    if name in ALONE:
+        return ALONE[name](scale)
     goal, environ = GOALS[name]
     with contextlib.ExitStack() as stack:
         ends = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4096)) for _ in range(2)]
@@ -253,7 +266,7 @@ def measured(name: str, scale: float, jobs: int) -> Findings:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("goals", nargs="*", help=f"of {' '.join(GOALS)}; all if left out")
+    parser.add_argument("goals", nargs="*", help=f"of {' '.join({**GOALS, **ALONE})}; all if left out")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--full", action="store_true", help="each goal as large as RELIABILITY asks")
     parser.add_argument("--jobs", type=int, default=2, help="processes for the clients, where they are many")
@@ -261,7 +274,7 @@ def main() -> int:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     broken = 0
-    for name in wanted.goals or GOALS:
+    for name in wanted.goals or {**GOALS, **ALONE}:
         began_s = time.monotonic()
         scale = FULL.get(name, 1.0) if wanted.full else wanted.scale
         found = measured(name, scale, wanted.jobs)
