@@ -32,9 +32,10 @@ def split_request_target(request_target: str) -> tuple[str, str | None]:
 
 
 def has_dot_segment(raw_path: str) -> bool:
-    """Tell whether a segment decodes to `.` or `..`, or begins `../` or `..\\`.
+    """Tell whether a segment decodes to `.`, or to a path that has `..` between its slashes, of either kind.
 
-    Such a path would leave the route's prefix at an upstream that resolves it (RFC 3986 §5.2.4).
+    Such a path would leave the route's prefix at an upstream that resolves it (RFC 3986 §5.2.4), before or after
+    it decodes the slashes.
     """
     if "." not in raw_path and "%2" not in raw_path:
         return False
@@ -91,7 +92,7 @@ def _origin_form(request_target: str) -> str:
 
 def _is_dot_segment(segment: str) -> bool:
     decoded = unquote(segment)
-    return decoded in (".", "..") or decoded.startswith(("../", "..\\"))
+    return decoded == "." or ".." in decoded.replace("\\", "/").split("/")
 
 
 def _pair_name(pair: str) -> str:
