@@ -41,6 +41,7 @@ class Flooding(aside.Visit):
 
     def answer(self, head: bytes) -> None:
         if head.startswith(b"GET /flood"):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
             self.number = head.split()[1].partition(b"?")[2].decode()
             self.transport.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             self.pour()
@@ -94,6 +95,8 @@ class Slow:
     def opened(cls, port: int, kind: str, number: int) -> Slow:
         ours = socket.socket()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        # Loopback's segments of 64 KiB make the kernel buffer 2.5 MB for each who does not read.
+        ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         ours.connect(("127.0.0.1", port))
         octets = HALVES[kind][0]
         ours.sendall(octets % number if kind == "reader" else octets)
@@ -169,6 +172,7 @@ def told(name: str, heard: list[Heard]) -> dict[str, float]:
 
 
 SERVICE_S = 0.1
+ANSWERED_S = 15.0
 PLACES = 50
 CAPACITY_PER_S = PLACES / SERVICE_S
 CROWDED = CONFIG.replace("general_settings:", f"general_settings:\n  max_waiting_per_upstream: {PLACES}")
@@ -220,11 +224,12 @@ async def open_loop(port: int, per_s: float, lasts_s: float) -> list[Heard]:
     async def one() -> None:
         began_s = time.monotonic()
         try:
-            reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /a HTTP/1.1\r\nHost: g\r\n\r\n")
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-            await reader.readexactly(length)
+            async with asyncio.timeout(ANSWERED_S):
+                reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET /a HTTP/1.1\r\nHost: g\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+                await reader.readexactly(length)
         except (OSError, asyncio.IncompleteReadError):
             head = b""
         else:
