@@ -19,6 +19,8 @@ logger = logging.getLogger("tollhouse")
 
 # How often the drain looks for signals and for workers that have died.
 DRAIN_STEP_S = 0.2
+# For so long a reload waits for the workers of the one before; some may never serve.
+PATIENCE_S = 30.0
 HASTY = (signal.SIGINT, signal.SIGQUIT)
 
 
@@ -53,18 +55,19 @@ class Master:
         self._ending: set[int] = set()
         self._old: set[int] = set()
         self._is_replacing = False
+        self._asked_again_s: float | None = None
         arbiter.stop, arbiter.manage_workers, arbiter.reap_workers = self.stop, self.manage_workers, self.reap_workers
 
     def replace_workers(self) -> None:
-        """Fork a new generation; the old one serves until the new one does."""
-        self._old = set(self._serving())
-        self._is_replacing = True
-        try:
-            self._reload()
-        except _ReplacedError:
-            logger.info("new workers are starting, %d old ones end once these serve", len(self._old))
-        finally:
-            self._is_replacing = False
+        """Fork a new generation, the old one serving until the new one does; once those serve that are starting now.
+
+        However often this is asked meanwhile, one more generation is forked, with the settings that are in force then.
+        """
+        if all(map(self._is_booted, self._serving())):
+            self._fork_generation()
+        elif self._asked_again_s is None:
+            self._asked_again_s = time.monotonic()
+            logger.info("workers are still starting; they are replaced once they serve")
 
     def manage_workers(self) -> None:
         """Have as many workers serving as are wanted; called at least once a second."""
@@ -77,6 +80,27 @@ class Master:
             self._end(self._old)
             self._old = set()
         self._end(new[: max(0, len(new) - self._arbiter.num_workers)])
+        if self._asked_again_s is not None and not self.stopping:
+            self._replace_again(self._asked_again_s)
+
+    def _replace_again(self, asked_s: float) -> None:
+        if time.monotonic() - asked_s > PATIENCE_S:
+            logger.error("workers did not start within %g s; newer settings are tried", PATIENCE_S)
+            self._give_up_replacing()
+        elif not all(map(self._is_booted, self._serving())):
+            return
+        self._fork_generation()
+
+    def _fork_generation(self) -> None:
+        self._old = set(self._serving())
+        self._asked_again_s = None
+        self._is_replacing = True
+        try:
+            self._reload()
+        except _ReplacedError:
+            logger.info("new workers are starting, %d old ones end once these serve", len(self._old))
+        finally:
+            self._is_replacing = False
 
     def reap_workers(self) -> None:
         """Take leave of workers that have ended; one that could not boot ends the master only if none serves."""
@@ -128,15 +152,13 @@ class Master:
         worker = self._arbiter.WORKERS.get(pid)
         return worker is not None and worker.tmp.last_update() <= time.monotonic() + 1
 
-    def _end(self, pids: Any, number: signal.Signals = signal.SIGTERM) -> None:
+    def _end(self, pids: Any) -> None:
         for pid in list(pids):
             self._ending.add(pid)
-            self._arbiter.kill_worker(pid, number)
+            # One that boots has gunicorn's handlers of its master, and would not hear SIGTERM.
+            self._arbiter.kill_worker(pid, signal.SIGTERM if self._is_booted(pid) else signal.SIGKILL)
 
     def _give_up_replacing(self) -> None:
         if self._old:
-            new = [pid for pid in self._serving() if pid not in self._old]
-            self._end(filter(self._is_booted, new))
-            # One that boots has gunicorn's handlers of its master, and would not hear SIGTERM.
-            self._end([pid for pid in new if pid not in self._ending], signal.SIGKILL)
+            self._end([pid for pid in self._serving() if pid not in self._old])
             self._old = set()

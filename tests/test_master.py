@@ -143,6 +143,85 @@ def test_a_gateway_that_cannot_start_at_all_ends(master, arbiter):
         arbiter.reap_workers()
 
 
+def test_reloads_in_a_row_fork_one_more_generation_in_all(master, arbiter):
+    """Else ten of them in a second would have ten generations at work at once."""
+    old = started(arbiter)
+    for _ in range(10):
+        master.replace_workers()
+        arbiter.manage_workers()
+    first = set(arbiter.WORKERS) - old
+    boot(arbiter, *first)
+    arbiter.manage_workers()
+    second = set(arbiter.WORKERS) - old - first
+    boot(arbiter, *second)
+    arbiter.manage_workers()
+    arbiter.manage_workers()
+
+    assert (len(first), len(second)) == (2, 2)
+    assert arbiter.killed == [(pid, signal.SIGTERM) for pid in (*sorted(old), *sorted(first))]
+    assert set(arbiter.WORKERS) == old | first | second
+
+
+def test_a_reload_while_the_first_workers_start_waits_for_them(master, arbiter):
+    arbiter.manage_workers()
+
+    master.replace_workers()
+    before = len(arbiter.WORKERS)
+    boot(arbiter, *arbiter.WORKERS)
+    arbiter.manage_workers()
+
+    assert (before, len(arbiter.WORKERS), arbiter.killed) == (2, 4, [])
+
+
+def test_newer_settings_are_tried_after_a_generation_that_cannot_start(master, arbiter):
+    old = started(arbiter)
+    master.replace_workers()
+    failed, booting = sorted(set(arbiter.WORKERS) - old)
+    master.replace_workers()
+    arbiter.halts = [failed]
+
+    arbiter.reap_workers()
+    arbiter.manage_workers()
+
+    assert arbiter.killed == [(booting, signal.SIGKILL)]
+    assert len(set(arbiter.WORKERS) - old - {booting}) == 2
+
+
+def test_newer_settings_are_tried_when_workers_never_serve(master, arbiter, monkeypatch):
+    old = started(arbiter)
+    master.replace_workers()
+    stuck = set(arbiter.WORKERS) - old
+    master.replace_workers()
+    monkeypatch.setattr("app.master.PATIENCE_S", -1.0)
+
+    arbiter.manage_workers()
+
+    assert arbiter.killed == [(pid, signal.SIGKILL) for pid in sorted(stuck)]
+    assert len(set(arbiter.WORKERS) - old - stuck) == 2
+
+
+def test_no_generation_is_forked_once_the_end_is_told(master, arbiter):
+    old = started(arbiter)
+    master.replace_workers()
+    master.replace_workers()
+    master.stopping.set()
+    boot(arbiter, *arbiter.WORKERS)
+
+    arbiter.manage_workers()
+
+    assert len(arbiter.WORKERS) == 4
+    assert arbiter.killed == [(pid, signal.SIGTERM) for pid in sorted(old)]
+
+
+def test_a_surplus_worker_that_cannot_hear_yet_is_killed(master, arbiter):
+    arbiter.manage_workers()
+    arbiter.num_workers = 1
+
+    arbiter.manage_workers()
+
+    assert arbiter.killed == [(min(arbiter.WORKERS), signal.SIGKILL)]
+
+
 def test_fewer_workers_wanted_end_the_oldest(master, arbiter):
     (oldest, *_) = sorted(started(arbiter))
     arbiter.num_workers = 1

@@ -80,6 +80,30 @@ def test_bad_file_fails_nobody(under_load: Callable[[Happen], Findings], own_gat
     assert told == [True]
 
 
+def test_reloads_in_a_row_fail_nobody_and_the_last_good_file_wins(
+    under_load: Callable[[Happen], Findings], own_gateway: Gateway, faults_config: str
+) -> None:
+    """However many: one generation serves, one starts, and those before have nothing left to do but to end."""
+    most, seen = [], []
+
+    async def happen(_load: Load, upstream: PlannedUpstream) -> None:
+        for number in range(1, 11):
+            is_bad = number == 5
+            own_gateway.config_path.write_text("[" if is_bad else generation(faults_config, number))
+            own_gateway.signal(signal.SIGHUP)
+            if is_bad:
+                assert await settled(lambda: b"was not reloaded" in own_gateway.words())
+        seen.append(
+            await settled(lambda: most.append(len(own_gateway.worker_pids())) or upstream.generations["10"] > 0)
+        )
+
+    found = under_load(happen)
+
+    assert found.complaints == []
+    assert seen == [True]
+    assert max(most) <= 12
+
+
 def test_killed_worker_costs_what_it_had_in_flight(
     under_load: Callable[[Happen], Findings], own_gateway: Gateway
 ) -> None:
