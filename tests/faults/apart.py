@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,8 +28,13 @@ Prepare = Callable[[PlannedUpstream], None]
 Draw = Callable[[], Iterator[Plan]]
 Judged = TypeVar("Judged", bound=Judge)
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.upstream", "tests.faults.callers"])
+
+@functools.cache
+def context() -> ForkServerContext:
+    """Return what starts processes, all from one that has imported what is imported here by now."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload([name for name in sys.modules if name.startswith(__package__) and "test_" not in name])
+    return found
 
 
 class Apart(Followed):
@@ -41,7 +49,7 @@ class Apart(Followed):
 
     def start(self) -> None:
         arguments = self._listener, self.file, self._prepare
-        self._process = CONTEXT.Process(target=_serve, args=arguments, daemon=True)
+        self._process = context().Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
 
     def kill(self) -> None:
@@ -75,7 +83,7 @@ async def crowd(
     """Let clients in so many processes work through the plans; return complaints, and each process's judge."""
     shares = [(port, draw, number, processes, clients // processes, judge) for number in range(processes)]
     loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(processes, CONTEXT) as pool:
+    with ProcessPoolExecutor(processes, context()) as pool:
         done = await asyncio.gather(*(loop.run_in_executor(pool, _share, *share) for share in shares))
     return [complaint for complaints, _ in done for complaint in complaints], [judge for _, judge in done]
 

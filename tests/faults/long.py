@@ -42,6 +42,9 @@ async def cut_answers(port: int, upstream: Apart, count: int, jobs: int) -> Find
 
     async def kill() -> None:
         while True:
+            before = len(upstream.begun)
+            while len(upstream.begun) == before:  # it may yet have to start
+                await asyncio.sleep(0.05)
             await asyncio.sleep(0.4)
             await asyncio.to_thread(upstream.kill)
 

@@ -127,7 +127,7 @@ async def g18(b: Bench, _scale: float) -> Findings:
 
 async def g19(b: Bench, scale: float) -> Findings:
     texts = (generation(b.config, number) for number in itertools.count(1))
-    return await deaths.reloads(b.gateway, b.port, b.upstream, texts, sized(25, scale))
+    return await deaths.reloads(b.gateway, b.port, b.upstream, texts, sized(10, scale))
 
 
 async def g20(b: Bench, _scale: float) -> Findings:
@@ -151,7 +151,7 @@ async def g27(b: Bench, _scale: float) -> Findings:
 
 
 async def g28(b: Bench, scale: float) -> Findings:
-    return await wear.wear(b.gateway, b.upstream, 20, sized(5_000, scale), b.jobs, KEY)
+    return await wear.wear(b.gateway, b.upstream, 12, sized(8_000, scale), b.jobs, KEY)
 
 
 async def g29(b: Bench, scale: float) -> Findings:
@@ -165,7 +165,7 @@ async def g30(b: Bench, scale: float) -> Findings:
 
 async def g33(b: Bench, scale: float) -> Findings:
     workers = b.gateway.worker_pids()
-    found = await hostile.mutated_answers(b.port, b.upstream, sized(100_000, scale), 33, 64, b.jobs)
+    found = await hostile.mutated_answers(b.port, b.upstream, sized(40_000, scale), 33, 64, b.jobs)
     found.complaints += [] if b.gateway.worker_pids() == workers else ["a worker died"]
     return found
 
@@ -210,10 +210,11 @@ FULL = {
     "G2": 10,
     "G15": 5,
     "G6": 1_000_000 / 60_000,
-    "G19": 4,
+    "G19": 10,
     "G21": 60,
-    "G28": 100,
+    "G28": 104,
     "G29": 100_000 / 30_000,
+    "G33": 2.5,
     **lists.FULL,
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from tests.faults.apart import CONTEXT, Apart
+from tests.faults.apart import Apart, context
 from tests.faults.long import high, rss_kib
 from tests.faults.plans import Plan
 from tests.faults.scenarios import Findings, settled
@@ -111,7 +111,7 @@ async def many(gateway: Gateway, upstream: Apart, streams: int, held_s: float, j
     events = int((until_s - time.monotonic()) / EACH_S) + 10
     share = streams // jobs, events, OPENED_A_SECOND / jobs, until_s
     loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(jobs, CONTEXT) as pool:
+    with ProcessPoolExecutor(jobs, context()) as pool:
         hearing = asyncio.gather(*(loop.run_in_executor(pool, _listen, gateway.port, n, *share) for n in range(jobs)))
         await asyncio.sleep(until_s - time.monotonic() - 1)
         open_kib, busy = rss_kib(pids), upstream.busy

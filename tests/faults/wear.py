@@ -6,7 +6,6 @@ import asyncio
 import re
 import shutil
 import signal
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +27,8 @@ WARM_REQUESTS = 100_000
 REQUESTS = re.compile(r"(\d+) requests in ([\d.]+)(m?s|m)")
 FAILED = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)")
 RELOADS = 20
-# Idle connections to the upstream are kept for less than a minute, and swept each five seconds.
-IDLE_S = 70.0
+# Idle connections that have ended are swept each five seconds.
+SWEPT_S = 12.0
 
 
 @dataclass(slots=True)
@@ -56,13 +55,13 @@ class Wear:
 async def wear(gateway: Gateway, upstream: Apart, rounds: int, each: int, jobs: int, key: str) -> Findings:
     """Mixed requests in rounds; what is left after each, and at the end, when all idle connections have gone."""
     pids, rate = gateway.worker_pids(), FIRST_RATE
-    files, threads = open_files(pids), thread_count(pids)
     seen, complaints, requests = Wear(), [], 0
+    files = threads = 0
     for number in range(rounds):
         by_wrk = each * WRK_SHARE if shutil.which("wrk") else 0.0
         plain = asyncio.create_task(wrk(gateway.port, key, max(1, round(by_wrk / rate)))) if by_wrk else None
         mixed = max(1, int(each - by_wrk))
-        found = await scenarios.answers(gateway.port, upstream, mixed, 2_800 + number, KINDS, 64, jobs, uploads=5_000)
+        found = await scenarios.answers(gateway.port, upstream, mixed, 2_800 + number, KINDS, 192, jobs, uploads=5_000)
         sent, seconds, wrong = await plain if plain else (0, 1, [])
         complaints += found.complaints + wrong
         rate, requests = max(100.0, sent / seconds), requests + mixed + sent
@@ -70,15 +69,18 @@ async def wear(gateway: Gateway, upstream: Apart, rounds: int, each: int, jobs: 
             complaints.append(f"{upstream.busy} requests are still awaited upstream")
         upstream.forget()
         seen.take(requests, pids)
+        if number == 0:
+            # What a worker opens when it is first needed is open now.
+            files, threads = await at_rest(upstream, pids), thread_count(pids)
     if gateway.worker_pids() != pids:
         complaints.append("a worker died")
-    is_at_rest = await at_baseline(pids, files)
+    more, more_threads = await at_rest(upstream, pids) - files, thread_count(pids) - threads
     figures = {"requests": requests, "RSS MiB per million": seen.slope(seen.rss_kib)}
     figures |= {"of it the process's own": seen.slope(seen.own_kib)}
     figures |= {"RSS MiB at first": seen.rss_kib[0] / 1024, "at last": seen.rss_kib[-1] / 1024}
     figures |= {"own MiB at first": seen.own_kib[0] / 1024, "at last ": seen.own_kib[-1] / 1024}
-    figures |= {"descriptors more": open_files(pids) - files, "threads more": thread_count(pids) - threads}
-    complaints += [] if is_at_rest else ["descriptors are not at their baseline"]
+    figures |= {"descriptors more": more, "threads more": more_threads}
+    complaints += ["descriptors are not at their baseline"] if more > 2 else []
     return Findings(complaints, figures | await reloads(gateway))
 
 
@@ -94,13 +96,11 @@ async def wrk(port: int, key: str, seconds: int) -> tuple[int, float, list[str]]
     return int(sent[1]) if sent else 0, seconds, [] if sent and not FAILED.search(words) else [words]
 
 
-async def at_baseline(pids: list[int], files: int) -> bool:
-    until_s = time.monotonic() + IDLE_S
-    while open_files(pids) > files + 2:
-        if time.monotonic() > until_s:
-            return False
-        await asyncio.sleep(1)
-    return True
+async def at_rest(upstream: Apart, pids: list[int]) -> int:
+    """Return how many files are open when there is no connection any more: the upstream is killed to end its own."""
+    await asyncio.to_thread(upstream.kill)
+    await asyncio.sleep(SWEPT_S)
+    return open_files(pids)
 
 
 async def reloads(gateway: Gateway) -> dict[str, float]:
