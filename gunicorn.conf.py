@@ -4,6 +4,11 @@ Every value can still be set on the command line or in GUNICORN_CMD_ARGS, which 
 """
 
 import gc
+import signal
+
+# Until gunicorn hears SIGHUP, it would end the gateway. Nothing is lost: the file has not been read yet.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # this file is run again at a reload
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 # While modules are loaded nothing becomes garbage, and the collector would go through them all again and again.
 # `_load_house` lets it begin.
@@ -69,6 +74,8 @@ except SettingsInvalid as invalid:
 def on_starting(server: Any) -> None:
     """Read the settings before a port is bound; a file with problems ends the start with all of them."""
     _allow_many_sockets()
+    # gunicorn means to hear it only when the settings have been read; what comes meanwhile waits in its queue.
+    signal.signal(signal.SIGHUP, server.signal)
     try:
         gateway = snapshot.take(os.environ)
         _load_house(gateway)

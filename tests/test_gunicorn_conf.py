@@ -9,11 +9,17 @@ import pytest
 from app.__main__ import ROOT
 
 LOADED = """
-import gc, runpy, sys
+import gc, os, runpy, signal, sys
 from types import SimpleNamespace
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
 conf = runpy.run_path("gunicorn.conf.py")
-conf["on_starting"](SimpleNamespace(reload=None, stop=None, reap_workers=None))
+os.kill(os.getpid(), signal.SIGHUP)
+heard = []
+arbiter = SimpleNamespace(reload=None, stop=None, reap_workers=None, signal=lambda number, _frame: heard.append(number))
+conf["on_starting"](arbiter)
+os.kill(os.getpid(), signal.SIGHUP)
+assert heard == [signal.SIGHUP], heard
 print(gc.isenabled(), gc.get_freeze_count() > 10_000, *sorted({"sqlite3", "psycopg", "redis"} & sys.modules.keys()))
 """
 FILE = """

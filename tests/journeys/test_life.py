@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from tests.kit.client import request
-from tests.kit.gateway import Gateway
+from tests.kit.gateway import START_DEADLINE_S, Gateway
 from tests.kit.upstream import SILENCE, Upstream, chunk, head, wait
 from tests.kit.waiting import eventually
 
@@ -115,6 +118,50 @@ def test_good_file_takes_over_on_sighup_and_open_streams_go_on(
 
     assert (got.is_whole, bytes(got.body)) == (True, b"onetwo")
     assert mortal_gateway.ask("GET", "/plain").status == 204
+
+
+def test_sighup_during_the_start_is_heard_once_the_gateway_has_started(
+    starting_gateway: Gateway, upstream: Upstream, plain_route: str
+) -> None:
+    upstream.plays(b"HTTP/1.1 204 OK\r\n\r\n")
+
+    with pipe_being_read(starting_gateway) as file:
+        starting_gateway.signal(signal.SIGHUP)
+        file.write(config(plain_route))
+    eventually(lambda: taken_status(starting_gateway, "/plain") == 204, START_DEADLINE_S, "the first file is served")
+    with pipe_being_read(starting_gateway) as file:
+        file.write(config(plain_route, plain_route.replace("/plain,", "/new,")))
+
+    eventually(lambda: taken_status(starting_gateway, "/new") == 204, START_DEADLINE_S, "the second file is served")
+
+
+@pytest.fixture
+def starting_gateway(tmp_path: Path, plain_route: str, gateway_environ: dict[str, str]) -> Iterator[Gateway]:
+    """A gateway that waits for the test to write its file, which is a pipe."""
+    gateway = Gateway(tmp_path / "starting", config(plain_route), gateway_environ)
+    gateway.config_path.unlink()
+    os.mkfifo(gateway.config_path)
+    gateway.launch()
+    yield from ended(gateway)
+
+
+def pipe_being_read(gateway: Gateway) -> TextIO:
+    """Open the gateway's file, a pipe, for writing as soon as the gateway waits for what stands in it."""
+
+    def opened() -> int | None:
+        assert gateway.process.poll() is None, "the gateway has ended"
+        with suppress(OSError):  # ENXIO: nobody reads
+            return os.open(gateway.config_path, os.O_WRONLY | os.O_NONBLOCK)
+        return None
+
+    return os.fdopen(eventually(opened, START_DEADLINE_S, "the file is read"), "w")
+
+
+def taken_status(gateway: Gateway, path: str) -> int | None:
+    try:
+        return gateway.ask("GET", path).status
+    except ConnectionRefusedError:
+        return None
 
 
 def test_bad_file_is_refused_on_sighup_and_the_old_one_stays(mortal_gateway: Gateway, upstream: Upstream) -> None:
