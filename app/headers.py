@@ -41,8 +41,11 @@ NOT_TO_PASS = FRAMING | CREDENTIALS
 # LiteLLM's prefix: `x-pass-NAME: v` from the client goes upstream as `NAME: v`.
 PASS_PREFIX = "x-pass-"
 
-# Of so many names is remembered what becomes of them.
+# Of so many names is remembered how they are spelled, and for each route what becomes of them. Clients think of the
+# names, so long ones are not kept: a thousand routes would hold a thousand times as many.
 MOST_NAMES = 1024
+MOST_NAMES_A_ROUTE = 128
+LONGEST_NAME = 64
 
 # Server and Date are the gateway's own (RFC 9110 §6.6.1, §10.2.4); gunicorn writes them.
 NOT_RELAYED_BACK = HOP_BY_HOP | {"server", "date", "x-gateway-request-id"}
@@ -79,9 +82,8 @@ class UpstreamFields:
         self._forwards = forwards
         self._configured = configured
         self._replaced = {canonical(name) for name in (*hidden, *(name for name, _ in configured))}
-        # Bounded, since clients think of the names.
-        self._kept = lru_cache(MOST_NAMES)(self._kept_as)
-        self._passed = lru_cache(MOST_NAMES)(self._passed_as)
+        self._kept = remembering(self._kept_as)
+        self._passed = remembering(self._passed_as)
 
     def of(self, client_fields: Fields) -> Fields:
         """Return what of the client's fields travels, in order, and the operator's behind it."""
@@ -136,6 +138,12 @@ def one_cookie_line(fields: Fields) -> Fields:
     first = next(i for i, (name, _) in enumerate(fields) if name == "Cookie")
     others = [field for field in fields if field[0] != "Cookie"]
     return [*others[:first], ("Cookie", "; ".join(cookies)), *others[first:]]
+
+
+def remembering(decide: Callable[[str], str]) -> Callable[[str], str]:
+    """Return the function with a memory for short names."""
+    remembered = lru_cache(MOST_NAMES_A_ROUTE)(decide)
+    return lambda name: remembered(name) if len(name) <= LONGEST_NAME else decide(name)
 
 
 @lru_cache(MOST_NAMES)

@@ -47,6 +47,23 @@ def upstream_fields(client_fields, forwards, configured, hidden=frozenset()):
     return UpstreamFields(forwards, configured, hidden).of(client_fields)
 
 
+@pytest.mark.parametrize("name", ["X-A", "X-" + "A" * 8_000], ids=["short", "long"])
+def test_a_name_is_decided_the_same_each_time(name):
+    fields = UpstreamFields(EVERYTHING, [("x-b", "operator")])
+
+    assert [fields.of([(name, "1")]) for _ in range(2)] == [[(name.title(), "1"), ("x-b", "operator")]] * 2
+
+
+def test_long_names_that_clients_think_of_are_not_remembered():
+    asked = []
+    fields = UpstreamFields(lambda name: asked.append(name) is None, [])
+
+    for _ in range(2):
+        fields.of([("X-SHORT", "1"), ("X-" + "A" * 8_000, "1")])
+
+    assert [len(name) for name in asked] == [7, 8_002, 8_002]
+
+
 def lower_names(fields):
     return [name.lower() for name, _ in fields]
 
