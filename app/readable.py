@@ -1,6 +1,8 @@
-"""Waiting for octets on a socket, time after time."""
+"""Waiting for octets on a socket, time after time, at less than what gevent's own sockets take for each."""
 
 import socket
+import ssl
+import time
 from typing import Any
 
 import gevent
@@ -10,39 +12,65 @@ READABLE = 1  # libev's EV_READ
 
 
 class Readable:
-    """Waits for octets on a socket, as its own `recv` would.
+    """Waits for octets on a socket, as its own `recv` would; there may be none when it returns, as with any poll.
 
-    Watcher and timer are made once: a stream waits thousands of times, and gevent makes both anew for each.
+    Watcher and timer are made once: a stream waits thousands of times, and gevent makes both anew for each. The
+    timer runs on from wait to wait, and when it rings, what is left of this wait's time is looked at.
     """
 
-    __slots__ = ("_hub", "_timeout_s", "_timer", "_watcher")
+    __slots__ = ("_hub", "_since_s", "_timeout_s", "_timer", "_waiting", "_watcher")
 
     def __init__(self, connected: socket.socket) -> None:
         self._hub = get_hub()
         self._watcher = self._hub.loop.io(connected.fileno(), READABLE)
+        self._waiting: Any = None
+        self._since_s = 0.0
         self._timeout_s: float | None = None
         self._timer: Any = None
 
     def wait(self, timeout_s: float | None) -> None:
         """Return when there is something to receive; raises TimeoutError after so many seconds (None: never)."""
         if timeout_s != self._timeout_s:
-            self._take(timeout_s)
+            self._timeout_s = timeout_s
+            self._set(timeout_s)
+        self._waiting = gevent.getcurrent()
         if self._timer is not None:
-            # From now, not from when the loop last looked at its clock: a busy worker would run out of time at once.
-            self._timer.start(gevent.getcurrent().throw, TimeoutError, update=True)
+            self._since_s = time.monotonic()
+            if not self._timer.active:
+                # From now, not from when the loop last looked at its clock.
+                self._timer.start(self._ring, update=True)
+        # As hub.wait, without an object that makes sure who woke us: whoever did, we look at the socket.
+        self._watcher.start(self._waiting.switch)
         try:
-            self._hub.wait(self._watcher)
+            self._hub.switch()
         finally:
-            if self._timer is not None:
-                self._timer.stop()
+            self._watcher.stop()
+            self._waiting = None
 
-    def _take(self, timeout_s: float | None) -> None:
+    def _ring(self) -> None:
+        if self._waiting is None or self._timeout_s is None:
+            return  # The next wait starts it again.
+        left_s = self._since_s + self._timeout_s - time.monotonic()
+        if left_s <= 0:
+            self._waiting.throw(TimeoutError)
+        else:
+            self._set(left_s)
+            self._timer.start(self._ring, update=True)
+
+    def _set(self, after_s: float | None) -> None:
         if self._timer is not None:
             self._timer.close()
-        self._timeout_s = timeout_s
-        self._timer = None if timeout_s is None else self._hub.loop.timer(timeout_s)
+        self._timer = None if after_s is None else self._hub.loop.timer(after_s)
 
     def close(self) -> None:
         """Let go of the loop; before the socket is closed, whose number is another's then."""
         self._watcher.close()
-        self._take(None)
+        self._set(None)
+
+
+def impatient(connected: Any) -> Any:
+    """Return the socket that a socket of gevent's stands on: it raises BlockingIOError where that one waits.
+
+    None for others, and for TLS, which must not be spoken past.
+    """
+    return None if isinstance(connected, ssl.SSLSocket) else getattr(connected, "_sock", None)

@@ -11,7 +11,7 @@ import gevent
 from gevent.hub import get_hub
 
 from app.errors import GatewayError, UpstreamTimeout, UpstreamUnreachable
-from app.readable import READABLE, Readable
+from app.readable import READABLE, Readable, impatient
 
 RECEIVE_BYTES = 64 * 1024
 
@@ -36,11 +36,13 @@ class Connection:
     """
 
     __slots__ = (
-        "_is_drained", "_readable", "_timeout_s", "buffered", "idle_since_s", "idle_until_s", "is_reused", "socket",
+        "_impatient", "_is_drained", "_readable", "_timeout_s",
+        "buffered", "idle_since_s", "idle_until_s", "is_reused", "socket",
     )  # fmt: skip
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
+        self._impatient = impatient(connected)
         self._timeout_s = connected.gettimeout()
         self._readable: Readable | None = None
         self._is_drained = False
@@ -64,13 +66,20 @@ class Connection:
         if self.buffered:
             octets, self.buffered = self.buffered, b""
             return octets
-        if self._is_drained:
-            self._wait(timeout_s)
-        self._within(timeout_s)
-        octets = self.socket.recv(RECEIVE_BYTES)
-        # To ask an empty socket again costs a system call and an exception. TLS keeps octets of its own behind it.
-        self._is_drained = len(octets) < RECEIVE_BYTES and not isinstance(self.socket, ssl.SSLSocket)
-        return octets
+        if self._impatient is None:
+            self._within(timeout_s)
+            return self.socket.recv(RECEIVE_BYTES)
+        while True:
+            # To ask an empty socket again costs a system call and an exception.
+            if self._is_drained:
+                self._wait(timeout_s)
+            try:
+                octets = bytes(self._impatient.recv(RECEIVE_BYTES))
+            except BlockingIOError:
+                self._is_drained = True
+            else:
+                self._is_drained = len(octets) < RECEIVE_BYTES
+                return octets
 
     def _within(self, timeout_s: float | None) -> None:
         if timeout_s != self._timeout_s:
@@ -90,18 +99,24 @@ class Connection:
         """
         if self.buffered:
             return False
-        timeout_s = self._timeout_s
         try:
-            self._within(0.0)
-            self.buffered = self.socket.recv(RECEIVE_BYTES)
+            self.buffered = self._received_at_once()
         except (BlockingIOError, ssl.SSLWantReadError):
             return True
         except OSError:
             return False
+        return False
+
+    def _received_at_once(self) -> bytes:
+        if self._impatient is not None:
+            return bytes(self._impatient.recv(RECEIVE_BYTES))
+        timeout_s = self._timeout_s
+        try:
+            self._within(0.0)
+            return self.socket.recv(RECEIVE_BYTES)
         finally:
             with suppress(OSError):
                 self._within(timeout_s)
-        return False
 
     @contextmanager
     def interrupted_by_answer(self) -> Iterator[None]:

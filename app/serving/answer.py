@@ -11,6 +11,7 @@ from gunicorn import SERVER
 
 from app.errors import UpstreamBroke
 from app.fields import Fields
+from app.readable import impatient
 from app.serving.head import RequestHead
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -25,13 +26,14 @@ class Answer:
     """
 
     __slots__ = (
-        "_client", "_head", "_is_followed", "_length", "_request", "_sent",
+        "_client", "_head", "_impatient", "_is_followed", "_length", "_request", "_sent",
         "is_begun", "is_chunked", "is_kept", "omits_body",
     )  # fmt: skip
 
     def __init__(self, client: socket.socket, request: RequestHead, is_followed: Callable[[], bool]) -> None:
         """`is_followed` tells, when the head is made, whether another request may come on this connection."""
         self._client = client
+        self._impatient = impatient(client) or client
         self._request = request
         self._is_followed = is_followed
         self._head = b""
@@ -96,7 +98,10 @@ class Answer:
             else:
                 octets = self._head + octets
         if octets:
-            sent = self._client.send(octets)
+            try:
+                sent = self._impatient.send(octets)
+            except BlockingIOError:
+                sent = 0
             if sent < len(octets):
                 self._client.sendall(memoryview(octets)[sent:])
 

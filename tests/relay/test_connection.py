@@ -26,7 +26,7 @@ REQUEST = b"GET /plain HTTP/1.1\r\nHost: upstream.test\r\n\r\n"
 @pytest.fixture
 def ends():
     """Both ends of a connection: (ours, the upstream's socket)."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = gevent_socket.socketpair()
     connection = Connection(ours)
     with theirs:
         theirs.settimeout(5.0)
