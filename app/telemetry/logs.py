@@ -11,20 +11,55 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from app.settings.environment import LOG_LEVELS
+from app.telemetry.line_writer import line_writer
 
 
 class LineHandler(logging.StreamHandler[Any]):
-    """Writes a record with one call; no lock: a greenlet is not interrupted in it, and a thread's line stays whole."""
+    """Writes a record with one call; no lock: a greenlet is not interrupted in it, and a thread's line stays whole.
+
+    Who does not read a pipe or socket holds up nothing (app/telemetry/line_writer.py).
+    """
+
+    def __init__(self, stream: Any = None) -> None:
+        super().__init__(stream)
+        self.writer = line_writer(self.stream, self.lost_line)
+        self.encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        self.is_gone = False
 
     def createLock(self) -> None:  # noqa: N802
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        writer = self.writer
         try:
-            self.stream.write(self.format(record) + self.terminator)
-            self.stream.flush()
+            line = self.format(record) + self.terminator
+            if writer is None:
+                self.stream.write(line)
+                self.stream.flush()
+            else:
+                writer.put(line.encode(self.encoding, "backslashreplace"))
+                if self.is_gone is (writer.fault is None):
+                    self.tell_gone(writer.fault)
         except Exception:
             self.handleError(record)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.finish()
+        super().close()
+
+    def tell_gone(self, fault: OSError | None) -> None:
+        """Say once that nobody reads the exchanges any more; that nobody reads what is said there is not said."""
+        self.is_gone = fault is not None
+        if fault and self.stream is not sys.stderr:
+            gone = "nobody reads standard output any more (%s): its lines are lost"
+            logging.getLogger("tollhouse").error(gone, type(fault).__name__)
+
+    def lost_line(self, lost: int) -> bytes:
+        """Return the line that stands where others are missing."""
+        told = "%d lines of the log were lost: nobody read them in time"
+        record = logging.LogRecord("tollhouse", logging.WARNING, "", 0, told, (lost,), None)
+        return (self.format(record) + self.terminator).encode(self.encoding, "backslashreplace")
 
 
 class JsonFormatter(logging.Formatter):

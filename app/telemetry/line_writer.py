@@ -1,0 +1,191 @@
+"""Lines for a pipe or socket whose reader may be slow, or gone: whole, in order, and never waited for."""
+
+import _socket
+import os
+import select
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary, finalize
+
+from gevent import monkey
+from gevent._hub_local import get_hub_if_exists
+
+# What waits for a reader; what comes beyond it is lost.
+MOST_WAITING_OCTETS = 1 << 20
+# How soon to look whether a pipe without a reader has got another one.
+AGAIN_S = 1.0
+WRITABLE = 2  # libev's EV_WRITE
+# At the end of a process, which has two logs, and 1.5 s between its last word and SIGKILL (app/worker.py).
+END_S = 0.5
+
+Write = Callable[[bytes], int]
+
+
+class LineWriter:
+    """Writes what a pipe or socket takes, keeps the rest for later, and drops and counts what is too much.
+
+    Once lines are being lost they are until all that waited is written; then one line tells how many, so that the
+    log has one gap and says where. What waits goes on with the next line, and by itself where gevent's loop runs.
+    """
+
+    def __init__(self, fd: int, tell_lost: Callable[[int], bytes]) -> None:
+        self.fault: OSError | None = None
+        """Why nobody reads any more."""
+        self._write, self._own_fd, close = unwaited(fd)
+        finalize(self, close)
+        self._tell_lost = tell_lost
+        self._waiting: deque[bytes] = deque()
+        self._octets = self._lost = 0
+        # Never waited for, either: who finds somebody writing, in a thread or below a signal's handler, queues up.
+        self._turn = monkey.get_original("_thread", "allocate_lock")()
+        self._watcher: Any = None
+        self._pid = os.getpid()
+
+    def put(self, line: bytes) -> None:
+        """Write a line with its end now, or later, or count it as lost."""
+        is_behind = (self._waiting or self._lost) and self._is_behind()
+        if is_behind and (self._lost or self._octets + len(line) > MOST_WAITING_OCTETS):
+            self._lost += 1
+            return
+        self._octets += len(line)
+        self._waiting.append(line)
+        if not is_behind:
+            self.go_on()
+
+    def go_on(self) -> bool:
+        """Write what waits, as far as it can be; tells whether that was all."""
+        while self._turn.acquire(False):
+            try:
+                is_all = self._write_waiting()
+            finally:
+                self._turn.release()
+            if not is_all:
+                self._come_again()
+                return False
+            if not self._waiting:
+                return True
+        return False
+
+    def finish(self) -> None:
+        """Write what waits, and give its reader half a second for it."""
+        until_s = time.monotonic() + END_S
+        poll = _poll(self._own_fd)
+        while (self._waiting or self._lost) and self._is_behind() and self.fault is None:
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return
+            poll.poll(left_s * 1000)
+
+    def _write_waiting(self) -> bool:
+        waiting = self._waiting
+        try:
+            while waiting:
+                line = waiting[0]
+                written = self._write(line)
+                self._octets -= written
+                if written == len(line):
+                    waiting.popleft()
+                else:
+                    waiting[0] = line[written:]
+            if self._lost:
+                self._write_lost()
+        except BlockingIOError:
+            return False
+        except OSError as fault:
+            self.fault = fault
+            self._lost += len(waiting)
+            waiting.clear()
+            self._octets = 0
+            return False
+        return True
+
+    def _write_lost(self) -> None:
+        line = self._tell_lost(self._lost)
+        rest = line[self._write(line) :]
+        self._lost, self.fault = 0, None
+        if rest:
+            self._octets += len(rest)
+            self._waiting.append(rest)
+
+    def _is_behind(self) -> bool:
+        if self._pid != os.getpid():  # What a parent had waiting at a fork is the parent's to write.
+            self._pid = os.getpid()
+            self._waiting.clear()
+            self._octets = self._lost = 0
+            return False
+        return not self.go_on()
+
+    def _come_again(self) -> None:
+        hub: Any = get_hub_if_exists()
+        if self._watcher is None and hub is not None and hub.loop.default:  # not in a thread's hub, which never runs
+            # A pipe without a reader polls writable all the time.
+            wait = hub.loop.timer(AGAIN_S, ref=False) if self.fault else hub.loop.io(self._own_fd, WRITABLE, ref=False)
+            self._watcher = wait
+            wait.start(self._again)
+
+    def _again(self) -> None:
+        self._watcher.stop()
+        self._watcher.close()
+        self._watcher = None
+        self._is_behind()
+
+
+def unwaited(fd: int) -> tuple[Write, int, Callable[[], None]]:
+    """Return how to write to a pipe or socket without waiting, an own descriptor of it, and how to close that.
+
+    The write raises BlockingIOError where nothing can be written, and may write a part. O_NONBLOCK on `fd` itself
+    would be O_NONBLOCK for every process that shares it: a pipe is opened a second time for that (Linux).
+    """
+    if stat.S_ISSOCK(os.fstat(fd).st_mode):
+        sock = _socket.socket(fileno=os.dup(fd))
+        return lambda octets: sock.send(octets, _socket.MSG_DONTWAIT), sock.fileno(), sock.close
+    try:
+        own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        own = os.dup(fd)
+        return _polled(own), own, lambda: os.close(own)
+    return lambda octets: os.write(own, octets), own, lambda: os.close(own)
+
+
+def _polled(fd: int) -> Write:
+    """Return a write that asks first: a pipe that polls writable takes so much at once (POSIX).
+
+    Where two processes ask at the same moment, and there is room for one, the other waits for the reader.
+    """
+    poll = _poll(fd)
+
+    def write(octets: bytes) -> int:
+        if not poll.poll(0):
+            raise BlockingIOError
+        return os.write(fd, octets[: select.PIPE_BUF])
+
+    return write
+
+
+def _poll(fd: int) -> Any:
+    poll = monkey.get_original("select", "poll")()  # gevent's would let other greenlets run
+    poll.register(fd, select.POLLOUT)
+    return poll
+
+
+# Standard output and error may be one pipe: its lines take turns.
+_SHARED: WeakValueDictionary[tuple[int, int], LineWriter] = WeakValueDictionary()
+
+
+def line_writer(stream: Any, tell_lost: Callable[[int], bytes]) -> LineWriter | None:
+    """Return the process's writer for the stream's pipe or socket; None where it is a file, a terminal or in memory."""
+    try:
+        fd = stream.fileno()
+        there = os.fstat(fd)
+    except (AttributeError, OSError, ValueError):
+        return None
+    if not (stat.S_ISFIFO(there.st_mode) or stat.S_ISSOCK(there.st_mode)):
+        return None
+    key = there.st_dev, there.st_ino
+    writer = _SHARED.get(key)
+    if writer is None:
+        writer = _SHARED[key] = LineWriter(fd, tell_lost)
+    return writer
