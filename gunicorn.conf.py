@@ -41,12 +41,16 @@ from app.telemetry.logs import leave_out_unused, logging_config
 _metrics = metrics_folder.appoint(os.environ)
 
 from app.telemetry.ended import EndedWorkers
+from app.worker import OWN_FILES, SPARE_CONNECTIONS
 
 _ended = EndedWorkers(_metrics)
 
 logger = logging.getLogger("tollhouse")
 
 NOT_RELOADED = "the file was not reloaded, the settings before it stay in force"
+
+# Below these files a worker would serve fewer than 16 clients: nobody means that.
+LEAST_FILES = OWN_FILES + SPARE_CONNECTIONS + 2 * 16
 
 worker_class = "app.worker.GatewayWorker"
 worker_connections = 10_000
@@ -153,8 +157,13 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def _allow_many_sockets() -> None:
-    """Raise the limit of open files as far as the system lets us: a stream takes two."""
+    """Raise the limit of open files as far as the system lets us: a stream takes two. Too low a one ends the start."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
+        sys.exit(
+            f"a process may open only {hard} files here (RLIMIT_NOFILE); {LEAST_FILES} are the least, each client takes two."
+            " Raise the limit: ulimit -n 65536, systemd's LimitNOFILE=, Docker's --ulimit nofile="
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

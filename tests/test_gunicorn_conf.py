@@ -35,10 +35,10 @@ def start(tmp_path):
     file.write_text(FILE)
     own = {"PYTHONPATH": ".", "DATA_DIR": str(tmp_path), "CONFIG_FILE_PATH": str(file), "REDIS_URL": ""}
 
-    def start(**environ):
+    def start(*, within=(), **environ):
         """Return status and what was said, on both streams, by a master that is about to fork."""
         told = {**os.environ, "DATABASE_URL": "", **own, **environ}
-        command = [sys.executable, "-c", LOADED]
+        command = [*within, sys.executable, "-c", LOADED]
         ended = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=30, check=False)
         return ended.returncode, ended.stdout, ended.stderr
 
@@ -71,3 +71,17 @@ def test_a_database_of_another_kind_ends_the_start_with_a_way_out_and_no_passwor
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("environment: DATABASE_URL is no URL of a database served here; write sqlite:///PATH")
     assert "pa55" not in err
+
+
+def test_too_few_files_end_the_start_with_the_limit_and_a_way_out(start):
+    status, out, err = start(within=("prlimit", "--nofile=64"))
+
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "only 64 files" in err
+    assert "ulimit -n" in err
+
+
+def test_a_worker_is_started_with_the_fewest_files_that_serve_some_clients(start):
+    status, _, err = start(within=("prlimit", "--nofile=160"))
+
+    assert (status, err) == (0, "")
