@@ -103,6 +103,7 @@ def _reload(replace_workers: Callable[[], None]) -> None:
         gateway = snapshot.take(os.environ)
         _load_house(gateway)
     except SettingsInvalid as invalid:
+        snapshot.put_back(before)
         logger.error("%s:\n%s", NOT_RELOADED, invalid)
         return
     except Exception as fault:  # an adapter's file may spoil what is loaded here: no reason to end all that is served
@@ -161,7 +162,7 @@ def _allow_many_sockets() -> None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
         sys.exit(
-            f"a process may open only {hard} files here (RLIMIT_NOFILE); {LEAST_FILES} are the least, each client takes two."
+            f"a process may open only {hard} files here (RLIMIT_NOFILE); {LEAST_FILES} are the least, a client takes 2."
             " Raise the limit: ulimit -n 65536, systemd's LimitNOFILE=, Docker's --ulimit nofile="
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

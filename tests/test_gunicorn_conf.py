@@ -22,6 +22,15 @@ os.kill(os.getpid(), signal.SIGHUP)
 assert heard == [signal.SIGHUP], heard
 print(gc.isenabled(), gc.get_freeze_count() > 10_000, *sorted({"sqlite3", "psycopg", "redis"} & sys.modules.keys()))
 """
+RELOADED = """
+from pathlib import Path
+from app.settings import snapshot
+
+Path(os.environ["CONFIG_FILE_PATH"]).write_text(os.environ["NEXT_FILE"])
+conf["_reload"](lambda: print("replaced"))
+print(*(route.path for route in snapshot.current(os.environ).routes))
+"""
+OPEN_FILE = 'general_settings: {pass_through_endpoints: [{path: /open, target: "http://localhost/"}]}'
 FILE = """
 general_settings:
   master_key: sk-0123456789-abcdef
@@ -35,10 +44,10 @@ def start(tmp_path):
     file.write_text(FILE)
     own = {"PYTHONPATH": ".", "DATA_DIR": str(tmp_path), "CONFIG_FILE_PATH": str(file), "REDIS_URL": ""}
 
-    def start(*, within=(), **environ):
+    def start(*, within=(), script=LOADED, **environ):
         """Return status and what was said, on both streams, by a master that is about to fork."""
         told = {**os.environ, "DATABASE_URL": "", **own, **environ}
-        command = [*within, sys.executable, "-c", LOADED]
+        command = [*within, sys.executable, "-c", script]
         ended = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=30, check=False)
         return ended.returncode, ended.stdout, ended.stderr
 
@@ -85,3 +94,13 @@ def test_a_worker_is_started_with_the_fewest_files_that_serve_some_clients(start
     status, _, err = start(within=("prlimit", "--nofile=160"))
 
     assert (status, err) == (0, "")
+
+
+def test_a_refused_file_does_not_stay_in_force_when_the_house_cannot_be_loaded_for_it(start, tmp_path):
+    """Else a worker that is replaced would serve it."""
+    (tmp_path / "config.yaml").write_text(OPEN_FILE)
+
+    status, out, err = start(script=LOADED + RELOADED, DATABASE_URL="mysql://h/d", NEXT_FILE=FILE)
+
+    assert (status, out.splitlines()[1:]) == (0, ["/open"])
+    assert "was not reloaded" in err
