@@ -55,6 +55,7 @@ class Master:
         self._ending: set[int] = set()
         self._old: set[int] = set()
         self._is_replacing = False
+        self._is_over = False
         self._asked_again_s: float | None = None
         arbiter.stop, arbiter.manage_workers, arbiter.reap_workers = self.stop, self.manage_workers, self.reap_workers
 
@@ -108,6 +109,8 @@ class Master:
             try:
                 return self._reap()
             except HaltServer as halt:
+                if self._is_over:
+                    continue  # the next that could not boot either: gunicorn would end with a traceback
                 if not any(map(self._is_booted, self._serving())):
                     raise
                 logger.error("a worker could not start (%s); those that serve go on", halt.reason)
@@ -119,6 +122,7 @@ class Master:
             self.stopping.set()
             logger.info("not ready from now on; connections are taken for another %g s", self._drain_s)
             graceful = self._drain()
+        self._is_over = True
         self._stop(graceful)
 
     def _drain(self) -> bool:

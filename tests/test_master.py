@@ -143,6 +143,18 @@ def test_a_gateway_that_cannot_start_at_all_ends(master, arbiter):
         arbiter.reap_workers()
 
 
+def test_all_workers_that_cannot_start_are_taken_leave_of(master, arbiter):
+    arbiter.manage_workers()
+    arbiter.halts = sorted(arbiter.WORKERS)
+
+    with pytest.raises(HaltServer):
+        arbiter.reap_workers()
+    arbiter.stop()
+    arbiter.reap_workers()
+
+    assert arbiter.WORKERS == {}
+
+
 def test_reloads_in_a_row_fork_one_more_generation_in_all(master, arbiter):
     """Else ten of them in a second would have ten generations at work at once."""
     old = started(arbiter)
