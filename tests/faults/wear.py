@@ -26,6 +26,9 @@ FIRST_RATE = 1_000.0
 WARM_REQUESTS = 100_000
 REQUESTS = re.compile(r"(\d+) requests in ([\d.]+)(m?s|m)")
 FAILED = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)")
+# What is promised per million requests, of the short version and of a longer one; fewer tell nothing.
+SHORT_REQUESTS, MOST_MIB_SHORT = 300_000, 2.0
+LONG_REQUESTS, MOST_MIB = 1_000_000, 1.0
 RELOADS = 20
 # Idle connections that have ended are swept each five seconds.
 SWEPT_S = 12.0
@@ -80,6 +83,9 @@ async def wear(gateway: Gateway, upstream: Apart, rounds: int, each: int, jobs: 
     figures |= {"RSS MiB at first": seen.rss_kib[0] / 1024, "at last": seen.rss_kib[-1] / 1024}
     figures |= {"own MiB at first": seen.own_kib[0] / 1024, "at last ": seen.own_kib[-1] / 1024}
     figures |= {"descriptors more": more, "threads more": more_threads}
+    most = MOST_MIB if requests >= LONG_REQUESTS else MOST_MIB_SHORT
+    is_judged = requests >= SHORT_REQUESTS
+    complaints += ["memory grows"] if is_judged and figures["RSS MiB per million"] >= most else []
     complaints += ["descriptors are not at their baseline"] if more > 2 else []
     return Findings(complaints, figures | await reloads(gateway))
 
