@@ -22,6 +22,7 @@ def init_app(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> Entran
     limits = ratelimit.init_app(app, stores.counters)
     probes = [
         health.Probe("keys", stores.keys_away_since_s),
+        health.Probe("files", stores.files.since_s),
         health.Probe("counters", stores.counters.degraded_since_s, is_needed=gateway.refuses_on_limiter_failure),
     ]
     health.init_app(app, probes)

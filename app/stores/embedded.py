@@ -7,14 +7,19 @@ kernel keeps for processes, and find LMDB's own always free.
 """
 
 import contextlib
+import errno
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 
 import lmdb
+
+from app.stores.carried import carry_over
+from app.stores.file_id import FileId, file_id, id_of
 
 logger = logging.getLogger("tollhouse")
 
@@ -47,17 +52,15 @@ class EmbeddedStore:
     def __init__(self, data_dir: Path, clock: Callable[[], int] = time.monotonic_ns) -> None:
         """`clock` gives nanoseconds that never go back and are the same in all processes of the machine."""
         self.clock = clock
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with _alone(data_dir / "counters.lock") as boot_file:
-            self._path = data_dir / "counters.lmdb"
-            _forget_earlier_boot(boot_file, self._path)
-            self._env = _opened(self._path)
+        self._data_dir, self._path = data_dir, data_dir / "counters.lmdb"
+        self._file = _file_in(data_dir, self._path)
+        self._former: list[File] = []
         self._writings: list[Writing] = []
         self._writing = self.another_writing()
 
     def reading(self) -> "lmdb.Transaction[bytes]":
         """Return a transaction that sees the store as it is now; for a with statement."""
-        return self._env.begin()
+        return self._file.env.begin()
 
     def writing(self) -> "Writing":
         """Return what gives a transaction in a with statement, in which nothing may wait: all others do."""
@@ -65,24 +68,85 @@ class EmbeddedStore:
 
     def another_writing(self) -> "Writing":
         """Return what does the same for another thread: two of them may not share one."""
-        self._writings.append(Writing(self._env, self._path))
+        self._writings.append(Writing(self._file.env, self._file.descriptor()))
         return self._writings[-1]
 
+    @property
+    def opened_id(self) -> FileId:
+        """Which file is in use."""
+        return self._file.id
+
+    def lost(self) -> Path | None:
+        """Return the path of the file in use when it shows another one, or none; else None."""
+        is_there = file_id(self._path) == self._file.id and file_id(_lock_of(self._path)) == self._file.lock_id
+        return None if is_there else self._path
+
+    def take_up(self) -> bool:
+        """Go on with the file that is at the path now, made if need be; tells whether it knows what the other did.
+
+        Raises one of STORE_FAULTS when there can be none; then the one before stays in use.
+        """
+        before, now = self._file, _file_in(self._data_dir, self._path, self._file.id)
+        try:
+            descriptors = [now.descriptor() for _ in self._writings]
+        except OSError:
+            now.close()
+            raise
+        # Another thread may be in a transaction of it: closed at the end.
+        self._former.append(before)
+        self._file = now
+        for writing, descriptor in zip(self._writings, descriptors, strict=True):
+            writing.turn_to(now.env, descriptor)
+        try:
+            with before.env.begin() as known, self._writing as txn:
+                carry_over(known, txn, self.clock())
+        except STORE_FAULTS:
+            return False
+        return True
+
     def close(self) -> None:
-        for writing in self._writings:
-            writing.close()
-        self._env.close()
+        for file in (*self._former, self._file):
+            file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file, open."""
+
+    env: lmdb.Environment
+    path: Path
+    id: FileId
+    lock_id: FileId
+    """LMDB's lock file says which page is the last: processes with two of these would overwrite each other's."""
+    descriptors: list[int] = field(default_factory=list)
+
+    def descriptor(self) -> int:
+        """Return one more descriptor of the file, for a lock of its own. Raises OSError when the path shows another."""
+        self.descriptors.append(os.open(self.path, os.O_RDWR))
+        if id_of(os.fstat(self.descriptors[-1])) != self.id:
+            raise OSError(errno.ESTALE, "another file has just taken its place", str(self.path))
+        return self.descriptors[-1]
+
+    def close(self) -> None:
+        while self.descriptors:  # The numbers are other files' soon.
+            os.close(self.descriptors.pop())
+        self.env.close()
 
 
 class Writing:
     """One write transaction after the other; committed at the end of the with statement, or undone by an exception."""
 
-    __slots__ = ("_descriptor", "_env", "_txn")
+    __slots__ = ("_descriptor", "_env", "_next", "_txn")
 
-    def __init__(self, env: lmdb.Environment, path: Path) -> None:
-        self._env, self._descriptor = env, os.open(path, os.O_RDWR)
+    def __init__(self, env: lmdb.Environment, descriptor: int) -> None:
+        self.turn_to(env, descriptor)
+
+    def turn_to(self, env: lmdb.Environment, descriptor: int) -> None:
+        """Write there, from the next transaction on."""
+        self._next = env, descriptor
 
     def __enter__(self) -> "lmdb.Transaction[bytes]":
+        self._env, self._descriptor = self._next
         flock(self._descriptor, LOCK_EX)
         try:
             self._txn = self._env.begin(write=True)
@@ -100,10 +164,18 @@ class Writing:
         finally:
             flock(self._descriptor, LOCK_UN)
 
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1  # The number is another file's soon.
+
+def _file_in(data_dir: Path, path: Path, lost: FileId | None = None) -> File:
+    """Open the file, or make it, while no other process does; instead of one that has lost its lock, if that is there.
+
+    No process may open one file twice.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(data_dir / "counters.lock") as boot_file:
+        _forget_earlier_boot(boot_file, path)
+        if lost is not None and file_id(path) == lost:
+            _remove(path)
+        return File(_opened(path), path, id_of(path.stat()), id_of(_lock_of(path).stat()))
 
 
 @contextlib.contextmanager
@@ -139,8 +211,12 @@ def _opened(path: Path) -> lmdb.Environment:
 
 
 def _remove(path: Path) -> None:
-    for file in (path, path.with_name(path.name + "-lock")):
+    for file in (path, _lock_of(path)):
         file.unlink(missing_ok=True)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + "-lock")
 
 
 def _open(path: Path) -> lmdb.Environment:

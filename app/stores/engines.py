@@ -8,8 +8,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
+from app.stores.file_id import file_id
+
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
+# Under this name a connection's `info` has the id of its SQLite file.
+FILE_ID = "file id"
 # Heroku and LiteLLM write postgres://, SQLAlchemy knows only the other name.
 _DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
@@ -68,7 +72,7 @@ def opened(url: URL, *, writes: bool, timeout_s: float) -> Engine:
         **options,
     )
     if is_sqlite:
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", _set_up_sqlite(Path(str(url.database))))
         if writes:
             event.listen(engine, "begin", _begin_sqlite)
     else:
@@ -76,11 +80,15 @@ def opened(url: URL, *, writes: bool, timeout_s: float) -> Engine:
     return engine
 
 
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    # Transactions are begun by us, not by the driver in front of some statements (docs.python.org, sqlite3).
-    connection.isolation_level = None
-    # With WAL, NORMAL could forget the last commits when the power fails; a revoked key must stay revoked.
-    connection.execute("PRAGMA synchronous = FULL")
+def _set_up_sqlite(path: Path) -> Any:
+    def set_up(connection: Any, record: Any) -> None:
+        # Transactions are begun by us, not by the driver in front of some statements (docs.python.org, sqlite3).
+        connection.isolation_level = None
+        # With WAL, NORMAL could forget the last commits when the power fails; a revoked key must stay revoked.
+        connection.execute("PRAGMA synchronous = FULL")
+        record.info[FILE_ID] = file_id(path)
+
+    return set_up
 
 
 def _begin_sqlite(connection: Connection) -> None:

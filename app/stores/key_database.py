@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import gevent
@@ -13,7 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.principal import Principal
 from app.store_errors import StoreUnavailable
 from app.stores.circuit_breaker import CircuitBreaker, Server
-from app.stores.engines import POSTGRESQL, SQLITE, opened
+from app.stores.engines import FILE_ID, POSTGRESQL, SQLITE, opened
+from app.stores.file_id import FileId, file_id
 from app.stores.native_thread import NativeThread, ThreadBusy, ThreadStuck
 from app.stores.tables import bring_up_to_date
 
@@ -65,6 +67,8 @@ class KeyDatabase:
         self.renewals = ThreadedEngine(opened(url, writes=False, timeout_s=look_up_s / 2), NativeThread(), look_up_s)
         self._changing = changing
         self._is_up_to_date = False
+        self._path = Path(str(url.database)) if url.get_backend_name() == SQLITE else None
+        self._file_id: FileId | None = None
         self._breaker = CircuitBreaker(Server(self._probe, (StoreUnavailable,), GONE, BACK), report, wait)
 
     @property
@@ -74,6 +78,24 @@ class KeyDatabase:
 
     def open(self) -> None:
         """Bring the tables up to date. A store that is away is logged; when it is found back, it is done then."""
+        self._breaker.look()
+
+    @property
+    def opened_id(self) -> FileId | None:
+        """Which SQLite file is in use."""
+        return self._file_id
+
+    def lost(self) -> Path | None:
+        """Return the path of the SQLite file in use when it shows another file, or none; else None."""
+        if self._path is None or self._file_id is None or self._file_id == file_id(self._path):
+            return None
+        return self._path
+
+    def take_up(self) -> None:
+        """Go on with the file that is at the path now, made if need be."""
+        self._is_up_to_date, self._file_id = False, None
+        for threaded in (self._writer, self._reader, self.look_ups, self.renewals):
+            threaded.engine.dispose()
         self._breaker.look()
 
     def close(self) -> None:
@@ -112,12 +134,15 @@ class KeyDatabase:
     def written(self, work: Callable[[Connection], tuple[T, After]]) -> T:
         """Return the first of what `work` returns, once it is committed and the machine told. Raises IntegrityError.
 
-        A failure does not count as the store's absence: a file that is locked can still be read.
+        A failure does not count as the store's absence: a file that is locked can still be read. Nor is anything
+        committed to a file that is no longer at its path.
         """
 
         def write() -> T:
             with self._writer.engine.connect() as connection, connection.begin() as transaction:
                 result, after = work(connection)
+                if self._path is not None and connection.info[FILE_ID] != file_id(self._path):
+                    raise StoreUnavailable
                 if after:
                     with self._changing(after):
                         transaction.commit()
@@ -134,6 +159,7 @@ class KeyDatabase:
     def _bring_up_to_date(self, timeout_s: float) -> None:
         def bring() -> None:
             bring_up_to_date(self._writer.engine)
+            self._file_id = None if self._path is None else file_id(self._path)
             self._is_up_to_date = True
 
         if not self._is_up_to_date:

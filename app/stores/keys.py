@@ -40,6 +40,11 @@ class KeyStore:
         """Return when the store answers (readiness asks)."""
         self._database.asked(self._database.look_ups, lambda connection: connection.execute(text("SELECT 1")))
 
+    def count(self) -> int:
+        """Return how many keys there are."""
+        counted = select(func.count()).select_from(KEYS)
+        return self._database.asked(self._database.look_ups, lambda connection: connection.scalar(counted) or 0)
+
     def find(self, digest: str) -> StoredKey | None:
         """Return the key with this digest, for a client that presents it."""
         return self._database.asked(

@@ -19,6 +19,7 @@ from app.stores.key_database import KeyDatabase
 from app.stores.keyring import KeyRing
 from app.stores.keys import KeyStore
 from app.stores.known_keys import KnownKeys
+from app.stores.lost_files import LostFiles, seconds_to_look
 from app.stores.reports import Reports
 
 logger = logging.getLogger("tollhouse")
@@ -39,6 +40,7 @@ class Stores:
     keys: KeyStore
     ring: KeyRing
     counters: Counters
+    files: LostFiles
     tasks: list[gevent.Greenlet] = field(default_factory=list)
 
     def keys_away_since_s(self) -> float | None:
@@ -89,8 +91,9 @@ def open_stores(gateway: Gateway, environ: Mapping[str, str]) -> Stores:
     keys = KeyStore(database)
     ring = KeyRing([key.principal for key in gateway.keys], gateway.master_key, keys, known)
     counters = Counters(embedded, environ.get("REDIS_URL") or None, gateway.refuses_on_limiter_failure, reports)
-    stores = Stores(embedded, reports, database, keys, ring, counters)
-    stores.tasks.extend((gevent.spawn(_keep_fresh, stores), gevent.spawn(_tell_once, stores)))
+    files = LostFiles(embedded, database, reports, keys.count)
+    stores = Stores(embedded, reports, database, keys, ring, counters, files)
+    stores.tasks.extend(gevent.spawn(task, stores) for task in (_keep_fresh, _keep_files, _tell_once))
     return stores
 
 
@@ -104,6 +107,12 @@ def _keep_fresh(stores: Stores) -> None:
                 stores.keys.check()
         except StoreUnavailable:
             logger.debug("the keys could not be renewed")
+
+
+def _keep_files(stores: Stores) -> None:
+    while True:
+        gevent.sleep(seconds_to_look())
+        stores.files.look()
 
 
 def _tell_once(stores: Stores) -> None:

@@ -72,7 +72,7 @@ def test_a_count_of_0_leaves_no_record(parallel, embedded):
     parallel.end("key")
     parallel.end("key")
 
-    assert embedded._env.stat()["entries"] == 0
+    assert embedded._file.env.stat()["entries"] == 0
     assert parallel.count("key") == 0
 
 

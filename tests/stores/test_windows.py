@@ -169,11 +169,11 @@ def test_windows_that_are_over_leave_the_store(windows, embedded, clock):
     for number in range(100):
         windows.acquire(f"new {number}", 1)
 
-    assert embedded._env.stat()["entries"] == 100
+    assert embedded._file.env.stat()["entries"] == 100
 
 
 def test_a_store_that_is_full_refuses_and_counts_nothing(windows, embedded, monkeypatch):
-    embedded._env.set_mapsize(256 * 1024)
+    embedded._file.env.set_mapsize(256 * 1024)
 
     with pytest.raises(LimiterUnavailable):
         admitted(windows, "key", 100_000, 100_000)
