@@ -234,6 +234,8 @@ def _open(path: Path) -> lmdb.Environment:
                 pass
     except BaseException:
         env.close()
+        if is_new:  # Without its blocks it would be taken for a whole one next time.
+            _remove(path)
         raise
     return env
 
@@ -243,5 +245,8 @@ def _allocate(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.posix_fallocate(descriptor, 0, ALLOCATED_BYTES)
+    except OSError as fault:
+        needed = f"DATA_DIR needs {ALLOCATED_BYTES >> 20} MiB for {path.name} in {path.parent.absolute()}"
+        raise OSError(fault.errno, f"{needed}: {fault.strerror}") from fault
     finally:
         os.close(descriptor)

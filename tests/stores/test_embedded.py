@@ -1,5 +1,6 @@
 """The file of counters: shared by processes, made anew when it is of no use."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -85,6 +86,23 @@ def test_only_the_owner_may_read_the_file(embedded, tmp_path):
 
 def test_the_file_has_its_blocks_from_the_start(embedded, tmp_path):
     assert (tmp_path / "var" / "counters.lmdb").stat().st_blocks * 512 >= ALLOCATED_BYTES
+
+
+def test_a_disk_too_small_is_told_with_folder_and_need_and_leaves_no_file_without_blocks(tmp_path, monkeypatch):
+    """Such a file would be taken for a whole one by the next worker, which a SIGBUS ends."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        EmbeddedStore(tmp_path)
+
+    assert caught.value.errno == errno.ENOSPC
+    assert "DATA_DIR needs 48 MiB" in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert not (tmp_path / "counters.lmdb").exists()
 
 
 def damage_magic(path):
