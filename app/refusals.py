@@ -1,6 +1,8 @@
 """Turns what goes wrong before an answer has begun into an answer, in the route's dialect."""
 
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -12,7 +14,7 @@ from app.exchange import EXCHANGE, Exchange, Outcome
 
 logger = logging.getLogger("tollhouse")
 
-# nginx's status for a client that has closed its connection; nobody is there to read it, but the log does.
+# nginx's status for a client that has closed its connection; it stands in the log alone.
 CLIENT_CLOSED_REQUEST = 499
 
 
@@ -49,7 +51,22 @@ def client_left(fault: errors.TransferBroken) -> Response:
     """Return an answer for nobody: the client closed its connection before one began."""
     exchange: Exchange = request.environ[EXCHANGE]
     exchange.fail(Outcome.CLIENT_LEFT, str(fault.strerror))
-    return Response(status=CLIENT_CLOSED_REQUEST)
+    return HangUp(fault)
+
+
+class HangUp(Response):
+    """Has a status for the log, and nothing for the wire: the server closes the connection where it would begin.
+
+    Who has only half-closed it would take anything else for an answer, and what lies behind for requests still wanted.
+    """
+
+    def __init__(self, fault: errors.TransferBroken) -> None:
+        super().__init__(status=CLIENT_CLOSED_REQUEST)
+        self._fault = fault
+
+    def get_app_iter(self, _environ: Any) -> Iterator[bytes]:
+        yield from ()  # the ledger hears of the fault while it asks for the body
+        raise self._fault
 
 
 def failed(fault: Exception) -> Response:

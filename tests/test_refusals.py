@@ -129,11 +129,14 @@ def test_a_fault_of_ours_tells_the_client_nothing_and_the_log_all(failing):
     assert record.exc_info[1] is fault
 
 
-def test_a_client_that_has_left_gets_an_empty_answer_and_its_outcome(failing):
-    answer = failing.get(ClientLeft("the client closed its connection in mid-upload"))
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_client_that_has_left_gets_no_answer_and_the_log_its_outcome(failing, method):
+    failing.fault = ClientLeft("the client closed its connection in mid-upload")
 
-    assert (answer.status_code, answer.data) == (499, b"")
-    assert str(failing.exchange.outcome) == "client_left"
+    with pytest.raises(ClientLeft):
+        ask(failing.client, method, "/fail")
+
+    assert (failing.exchange.status, str(failing.exchange.outcome)) == (499, "client_left")
     assert failing.exchange.cause == "the client closed its connection in mid-upload"
 
 

@@ -133,6 +133,25 @@ def test_client_that_leaves(gateway: Gateway, upstream: Upstream, begun: list[St
     assert gateway.exchange_of_path(path)["outcome"] == "client_left"
 
 
+def test_client_that_ends_its_side_is_gone_and_what_it_still_asks_for_with_it(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    """An answer on the wire would be one with status 499, and read as the upstream's."""
+    upstream.plays(SILENCE)
+    client = gateway.client()
+    path, behind = (f"/tree/ends-{next(NUMBERS)}" for _ in range(2))
+    client.send(request("GET", path) + request("GET", behind))
+    upstream.wait_for_request()
+
+    client.half_close()
+
+    assert client.is_closed_by_peer()
+    line = gateway.exchange_of_path(path)
+    assert chosen(line, "status", "outcome") == (499, "client_left")
+    assert behind.encode() not in gateway.words()
+    assert len(upstream.requests) == 1
+
+
 def test_line_is_written_at_the_last_byte(client: Client, gateway: Gateway, upstream: Upstream) -> None:
     go = threading.Event()
     upstream.plays(head(200, [CHUNKED]), chunk(b"12345"), wait(go), chunk(b"67890"), chunk(b""))

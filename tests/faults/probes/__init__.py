@@ -66,6 +66,6 @@ def taken(name: str, octets: bytes, *bodies: bytes, end: End = "kept", why: str 
     return Probe(name, octets, (200,) * len(bodies), bodies, end, why=why)
 
 
-def unfinished(name: str, octets: bytes, *statuses: int, why: str = "") -> Probe:
-    """More was announced than comes before we end our side: nothing whole reaches the upstream."""
-    return Probe(name, octets, statuses, end="left", why=why)
+def unfinished(name: str, octets: bytes, why: str = "") -> Probe:
+    """More was announced than comes before we end our side: nothing whole reaches the upstream, and nobody answers."""
+    return Probe(name, octets, (), end="left", why=why)
