@@ -77,6 +77,7 @@ def test_what_lies_in_the_socket_has_arrived_too(ends):
     client, gateway = ends
     client.sendall(HEAD + b"Content-Length: 5\r\n\r\n")
     body, _ = the_request(gateway)
+    gateway.settimeout(5.0)
     client.sendall(b"abc")
 
     assert (body.arrived(), body.is_whole, body.received) == (b"abc", False, 3)

@@ -11,16 +11,19 @@ from app.readable import Readable
 from app.serving.head import BROKEN, Limits, refuse_oversized
 
 RECEIVE_BYTES = 16 * 1024
-# From a head's first octet to its last; as nginx's client_header_timeout.
+# From a connection's begin to the last octet of its first head, and from each other head's first octet to its last;
+# as nginx's client_header_timeout.
 WHOLE_HEAD_S = 60.0
 
 
 class Incoming:
     """A client's connection with what has been received and not been read; owned by one greenlet."""
 
-    def __init__(self, client: socket.socket) -> None:
+    def __init__(self, client: socket.socket, whole_s: float = WHOLE_HEAD_S) -> None:
         self.client = client
         self._buffered = b""
+        self._whole_s = whole_s
+        self._until_s: float | None = time.monotonic() + whole_s
         self._readable: Readable | None = None
         self._is_fresh = True
         self.idle_since_s = math.inf
@@ -35,23 +38,25 @@ class Incoming:
         """Put back what belongs to the next request."""
         self._buffered = octets + self._buffered
 
-    def head(self, idle_s: float, limits: Limits, whole_s: float = WHOLE_HEAD_S) -> bytes | None:
+    def head(self, idle_s: float, limits: Limits) -> bytes | None:
         """Return the octets of the next request head; None when the client has no other request.
 
-        That is: it closed the connection, or sent nothing for `idle_s`. Raises RequestTimeout where a head is
-        not whole `whole_s` after its first octet, and the Refusal of what no more octets can turn into one.
+        That is: it closed the connection, or sent nothing for `idle_s` after an answer, or in all the time that a
+        connection has for its first head. Raises RequestTimeout where a head is begun and not whole in time, and the
+        Refusal of what no more octets can turn into one.
         """
         octets = self.take_buffered() or self._first(idle_s)
-        # RFC 9112 §2.2: one empty line in front of a request is ignored.
+        # RFC 9112 §2.2: one empty line in front of a request is ignored; it gives the request no more time.
         while octets in (b"\r", b"\r\n"):
-            more = self._received(idle_s)
+            more = self._received(self._left_s())
             octets = octets + more if more else b""
         octets = octets.removeprefix(b"\r\n")
         self.idle_since_s = math.inf
         if (end := octets.find(END_OF_HEAD)) < 0 and octets:
-            octets, end = self._rest(octets, limits, time.monotonic() + whole_s)
+            octets, end = self._rest(octets, limits)
         if not octets:
             return None
+        self._until_s = None
         self._buffered = octets[end + 4 :]
         return octets[: end + 4]
 
@@ -68,10 +73,16 @@ class Incoming:
                 self._readable.wait(idle_s)
             except TimeoutError:
                 return b""
-        return self._received(idle_s)
+        return self._received(idle_s if self._until_s is None else self._left_s())
 
-    def _received(self, idle_s: float) -> bytes:
-        self.client.settimeout(idle_s)
+    def _left_s(self) -> float:
+        """Return how long the head under way may still take; its first octet has come, or it is the first head."""
+        if self._until_s is None:
+            self._until_s = time.monotonic() + self._whole_s
+        return max(0.001, self._until_s - time.monotonic())
+
+    def _received(self, timeout_s: float) -> bytes:
+        self.client.settimeout(timeout_s)
         try:
             return self.client.recv(RECEIVE_BYTES)
         except TimeoutError:
@@ -83,13 +94,13 @@ class Incoming:
             self._readable.close()
             self._readable = None
 
-    def _rest(self, octets: bytes, limits: Limits, until_s: float) -> tuple[bytes, int]:
+    def _rest(self, octets: bytes, limits: Limits) -> tuple[bytes, int]:
         """Return the octets up to and behind the end of the head, and where that is; b"" for a client that has gone."""
         beginning = Beginning()
         try:
             while (end := beginning.add(octets)) < 0:
                 refuse_oversized(beginning.octets, limits)
-                self.client.settimeout(max(0.001, until_s - time.monotonic()))
+                self.client.settimeout(self._left_s())
                 octets = self.client.recv(RECEIVE_BYTES)
                 if not octets:
                     return b"", -1

@@ -3,6 +3,7 @@
 import itertools
 import math
 import socket
+from dataclasses import dataclass
 
 import gevent
 import pytest
@@ -19,18 +20,36 @@ HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 LIMITS = Limits()
 
 
+@dataclass
+class Clock:
+    now_s: float = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on by a second with each wait for octets of a client that has it."""
+    clock = Clock()
+    monkeypatch.setattr("app.serving.incoming.time", clock)
+    return clock
+
+
 class Client:
     """The gateway's end of a connection whose octets arrive in the pieces given; then it is closed, or silent."""
 
-    def __init__(self, *pieces, is_silent=False):
+    def __init__(self, *pieces, is_silent=False, clock=None):
         self.pieces = list(pieces)
         self.is_silent = is_silent
+        self.clock = clock or Clock()
         self.waits = []
 
     def settimeout(self, timeout_s):
         self.waits.append(timeout_s)
 
     def recv(self, _most):
+        self.clock.now_s += 1.0
         if not self.pieces and self.is_silent:
             raise TimeoutError
         return self.pieces.pop(0) if self.pieces else b""
@@ -107,23 +126,43 @@ def test_a_client_that_closes_has_no_other_request(sent):
 def test_a_silent_client_has_no_other_request():
     client = Client(is_silent=True)
 
-    assert Incoming(client).head(95.0, LIMITS) is None
-    assert client.waits == [95.0]
+    assert Incoming(client, whole_s=60.0).head(95.0, LIMITS) is None
+    assert [59.0 < wait <= 60.0 for wait in client.waits] == [True]
 
 
 def test_a_head_that_does_not_get_whole_is_a_timeout():
     with pytest.raises(RequestTimeout):
-        Incoming(Client(b"GET / HTTP/1.1\r\n", is_silent=True)).head(95.0, LIMITS, whole_s=5.0)
+        Incoming(Client(b"GET / HTTP/1.1\r\n", is_silent=True), whole_s=5.0).head(95.0, LIMITS)
 
 
-def test_a_dripping_client_has_one_deadline_for_the_whole_head():
-    client = Client(*[b"G"] * 3, is_silent=True)
+@pytest.mark.parametrize("drops", [[b"G", b"E", b"T"], [b"\r", b"\n", b"G"]], ids=["head", "empty line"])
+def test_a_dripping_client_has_one_deadline_for_the_whole_head(drops, clock):
+    client = Client(*drops, is_silent=True, clock=clock)
 
     with pytest.raises(RequestTimeout):
-        Incoming(client).head(95.0, LIMITS, whole_s=5.0)
+        Incoming(client, whole_s=5.0).head(95.0, LIMITS)
 
-    assert client.waits[0] == 95.0
-    assert 5.0 >= client.waits[1] >= client.waits[2] >= client.waits[3] > 0
+    assert client.waits == [5.0, 4.0, 3.0, 2.0]
+
+
+def test_a_head_behind_another_has_its_time_from_its_first_octet(clock):
+    client = Client(HEAD + b"\r", b"\n", b"G", is_silent=True, clock=clock)
+    incoming = Incoming(client, whole_s=5.0)
+    incoming.head(95.0, LIMITS)
+
+    with pytest.raises(RequestTimeout):
+        incoming.head(95.0, LIMITS)
+
+    assert client.waits == [5.0, 5.0, 4.0, 3.0]
+
+
+@pytest.mark.parametrize("drops", [[], [b"\r"], [b"\r\n"], [b"\r", b"\n"]], ids=["nothing", "CR", "CRLF", "CR, LF"])
+def test_a_client_that_asks_nothing_is_let_go_when_its_time_for_a_head_is_over(drops, clock):
+    client = Client(*drops, is_silent=True, clock=clock)
+
+    assert Incoming(client, whole_s=5.0).head(95.0, LIMITS) is None
+
+    assert client.waits == [5.0, 4.0, 3.0][: len(drops) + 1]
 
 
 @pytest.mark.parametrize(
