@@ -37,6 +37,39 @@ def reset_on_close(client: socket.socket) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
 
 
+class Leaving:
+    """Clients that have been answered and may still be sending: few, each for a moment, in no one's place.
+
+    Where there are too many, the oldest is let go: it has had the longest time to read its answer.
+    """
+
+    def __init__(self, most: int, most_s: float) -> None:
+        self._most = most
+        self._most_s = most_s
+        self._clients: list[socket.socket] = []
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def take(self, client: socket.socket) -> None:
+        """Say that no more comes, and take the connection over from whoever would close it."""
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_WR)
+        mine = socket.socket(fileno=client.detach())
+        self._clients.append(mine)
+        gevent.spawn(self._see_off, mine)
+        if len(self._clients) > self._most:
+            self._clients[0].close()  # its greenlet hears of that
+            del self._clients[0]
+
+    def _see_off(self, client: socket.socket) -> None:
+        with gevent.Timeout(self._most_s, False):
+            linger(client)
+        client.close()
+        if client in self._clients:
+            self._clients.remove(client)
+
+
 def linger(client: socket.socket) -> None:
     """Say that no more comes, then throw away what the client still sends, for a bounded time."""
     with suppress(OSError), gevent.Timeout(LINGER_S, False):

@@ -17,8 +17,13 @@ from app.serving.head import RequestHead
 UNREAD = RequestHead("-", "", 1, [])
 
 
-def refuse_unread(client: socket.socket, refusal: Refusal, enter: Callable[[Exchange], None]) -> None:
-    """Answer on a connection whose request could not be read, enter it in the ledger, and hang up gently."""
+def refuse_unread(
+    client: socket.socket,
+    refusal: Refusal,
+    enter: Callable[[Exchange], None],
+    part: Callable[[socket.socket], None] = linger,
+) -> None:
+    """Answer on a connection whose request could not be read, enter it in the ledger, and hang up gently: `part`."""
     exchange = Exchange(uuid.uuid4().hex, time.perf_counter(), "-", "", [], NoBody())
     exchange.status = refusal.status
     exchange.fail(Outcome.REFUSED, f"{refusal.code}: {refusal.message}", refusal.code)
@@ -29,4 +34,4 @@ def refuse_unread(client: socket.socket, refusal: Refusal, enter: Callable[[Exch
         answer.write(body)
         exchange.bytes_out = len(body)
     enter(exchange)
-    linger(client)
+    part(client)

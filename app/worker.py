@@ -7,6 +7,7 @@ sends an answer's head and its body apart. What it is here for is the process: s
 
 import logging
 import os
+import re
 import resource
 import socket
 import ssl
@@ -22,8 +23,9 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from app.arriving import ArrivingBody
 from app.errors import InternalError, Refusal, ServerOverloaded, ServerStopping
+from app.framing import END_OF_HEAD
 from app.master import Flag
-from app.parting import is_silent, linger, reset
+from app.parting import Leaving, is_silent, linger, reset
 from app.serving.answer import Answer
 from app.serving.environ import Surroundings
 from app.serving.head import Limits, RequestHead, request_head
@@ -42,9 +44,18 @@ QUIET_S = 10.0
 QUIET_WHEN_ALL_END_S = 3.0
 # What a worker opens for itself: stores, metrics, log, event loop.
 OWN_FILES = 64
-# How long, and how many at a time, clients are told that there is no room for them.
+# How many clients are told at a time that there is no room for them, and how long each may take to send what it asks:
+# that is divided by their number, so that a crowd is told as soon.
+TOLD_CONNECTIONS = 32
+ASKS_WITHIN_S = 0.05
+# How long one may take that is served all the same, or its TLS.
 TURN_AWAY_S = 1.0
-SPARE_CONNECTIONS = 64
+# How many of these, once told, are listened to that go on sending, and how long.
+LEAVING_CONNECTIONS = 32
+LEAVING_S = 1.0
+SPARE_CONNECTIONS = TOLD_CONNECTIONS + LEAVING_CONNECTIONS
+# Whether it lives is asked of a full worker most of all: who gets no answer would end it with all that it serves.
+HEALTH_ASKED = re.compile(rb"(?:GET|HEAD) /health/(?:liveliness|liveness|readiness)[ ?]")
 OUT_OF_MEMORY = b'{"level": "error", "event": "a worker is out of memory and is replaced", "logger": "tollhouse"}\n'
 UNFINISHED = (ServerStopping, gevent.GreenletExit, SystemExit, TimeoutError)
 
@@ -59,11 +70,13 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         self.idle: dict[gevent.Greenlet, Incoming] = {}
         self.busy: set[gevent.Greenlet] = set()
+        self.spare = 0
+        self.leaving = Leaving(LEAVING_CONNECTIONS, LEAVING_S)
         self.is_told = False
         cfg = self.cfg
         self.most_connections = most_connections(cfg.worker_connections)
         # gunicorn takes no connection beyond these: some more, so that one too many is told so.
-        self.worker_connections = self.most_connections + SPARE_CONNECTIONS
+        self.worker_connections = self.most_connections + TOLD_CONNECTIONS
         self.limits = Limits(cfg.limit_request_line, cfg.limit_request_fields, cfg.limit_request_field_size)
         hub = gevent.get_hub()
         hub.handle_error = partial(self.hear_of_fault, hub.handle_error)
@@ -71,19 +84,20 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """Serve one connection, request after request, and close it."""
-        if len(self.idle) + len(self.busy) >= self.most_connections:
-            self.turn_away(client)
-            return
-        greenlet = gevent.getcurrent()
-        self.idle[greenlet] = incoming = Incoming(client)
+        greenlet, incoming = gevent.getcurrent(), Incoming(client)
+        is_full = len(self.idle) + len(self.busy) >= self.most_connections
+        if not is_full:
+            self.idle[greenlet] = incoming
         try:
-            if isinstance(client, ssl.SSLSocket) and not self.cfg.do_handshake_on_connect:
-                client.do_handshake()
             around = Surroundings(client, addr, listener.getsockname(), is_tls=self.cfg.is_ssl)
+            if is_full:
+                self.turn_away(greenlet, incoming, around)
+                return
+            self.shake_hands(client)
             while self.serve_next(greenlet, incoming, around):
                 pass
         except Refusal as refusal:
-            refuse_unread(client, refusal, self.enter)
+            refuse_unread(client, refusal, self.enter, self.leaving.take if is_full else linger)
         except (OSError, gevent.GreenletExit) as gone:
             logger.debug("a client's connection ended: %s", type(gone).__name__)
         except Exception:
@@ -95,17 +109,32 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
             with suppress(OSError):
                 client.close()
 
-    def turn_away(self, client: socket.socket) -> None:
-        """Tell a client that there is no room, and be quick about it: others want to be told, too."""
-        full = ServerOverloaded("This gateway holds as many connections as it can; try again.")
-        with gevent.Timeout(TURN_AWAY_S, False), suppress(OSError):
-            if isinstance(client, ssl.SSLSocket) and not self.cfg.do_handshake_on_connect:
-                client.do_handshake()
-            refuse_unread(client, full, self.enter)
-        with suppress(OSError):
-            client.close()
+    def shake_hands(self, client: socket.socket) -> None:
+        if isinstance(client, ssl.SSLSocket) and not self.cfg.do_handshake_on_connect:
+            client.do_handshake()
 
-    def serve_next(self, greenlet: gevent.Greenlet, incoming: Incoming, around: Surroundings) -> bool:
+    def turn_away(self, greenlet: gevent.Greenlet, incoming: Incoming, around: Surroundings) -> None:
+        """Refuse a client for want of room, and be quick about it: others want to be told, too.
+
+        Its request is read where it comes at once: octets that nobody has read would reset the connection, and it
+        may be the one that is served nevertheless.
+        """
+        asked = b""
+        self.spare += 1
+        try:
+            with gevent.Timeout(TURN_AWAY_S, False):
+                self.shake_hands(incoming.client)
+                asked = incoming.arrive(ASKS_WITHIN_S / self.spare)
+            if not HEALTH_ASKED.match(asked) or END_OF_HEAD not in asked:
+                raise ServerOverloaded("This gateway holds as many connections as it can; try again.")
+            with gevent.Timeout(TURN_AWAY_S, False):
+                self.serve_next(greenlet, incoming, around, is_last=True)
+        finally:
+            self.spare -= 1
+
+    def serve_next(
+        self, greenlet: gevent.Greenlet, incoming: Incoming, around: Surroundings, *, is_last: bool = False
+    ) -> bool:
         """Serve the connection's next request; tells whether another may follow.
 
         Raises the Refusal of a request that cannot be read, and OSError where the connection breaks.
@@ -122,7 +151,7 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         client.settimeout(CLIENT_IDLE_S)
         if self.stopping:
             self.wsgi.extensions["readiness"].stop()
-        answer = Answer(client, head, lambda: self.takes_more and not body.failed)
+        answer = Answer(client, head, lambda: self.takes_more and not body.failed and not is_last)
         try:
             self.serve(head, body, around, answer)
         except UNFINISHED:

@@ -4,7 +4,9 @@ import socket
 from types import SimpleNamespace
 
 import pytest
+from gevent import socket as gevent_socket
 
+from app.parting import Leaving
 from app.serving.head import Limits
 from app.serving.incoming import Incoming
 from app.worker import GatewayWorker
@@ -49,6 +51,7 @@ def worker():
     worker.idle, worker.busy = {}, set()
     worker.cfg = SimpleNamespace(keepalive=5)
     worker.alive, worker.stopping = True, False
+    worker.spare, worker.leaving = 0, Leaving(1, 1.0)
     worker.limits, worker.nr, worker.max_requests = Limits(), 0, 100
     return worker
 
@@ -97,6 +100,25 @@ def test_a_connection_is_kept_only_by_a_worker_that_stays(worker, ends, alive, s
 
     assert goes_on is (alive and not stopping)
     assert told == (["unready"] if stopping else [])
+
+
+def test_who_is_told_that_there_is_no_room_takes_no_place_while_it_stays(worker, monkeypatch):
+    """OR-04: or 32 clients that do not hang up would keep all others waiting for the same words."""
+    monkeypatch.setattr("app.parting.socket.socket", gevent_socket.socket)  # in a worker every socket is gevent's
+    client, gateway = gevent_socket.socketpair()
+    entered = []
+    worker.most_connections, worker.enter = 0, entered.append
+    worker.cfg.is_ssl = False
+    with client, gateway:
+        client.sendall(REQUEST)
+
+        worker.handle(gateway, gateway, None)
+
+        client.settimeout(5)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 503 ")
+        assert client.recv(1) == b""
+        assert (gateway.fileno(), len(worker.leaving), worker.spare) == (-1, 1, 0)
+        assert [exchange.reason for exchange in entered] == ["server_overloaded"]
 
 
 class Served:

@@ -34,6 +34,13 @@ class Incoming:
         octets, self._buffered = self._buffered, b""
         return octets
 
+    def arrive(self, within_s: float) -> bytes:
+        """Return what has arrived, leaving it for `head`; where that is nothing, wait for it, but no longer."""
+        if not self._buffered:
+            # A loop that was busy sees that the time is over first, and then what has come meanwhile.
+            self._buffered = self._received(within_s) or self._received(0.001)
+        return self._buffered
+
     def unread(self, octets: bytes) -> None:
         """Put back what belongs to the next request."""
         self._buffered = octets + self._buffered

@@ -27,18 +27,39 @@ def test_one_connection_too_many_is_told_so(start_gateway: Launch, faults_config
     kept = [gateway.client() for _ in range(3)]
     assert [client.ask("GET", "/health/liveliness").status for client in kept] == [200] * 3
 
-    too_many = [gateway.client().answer() for _ in range(5)]
+    silent = [gateway.client().answer() for _ in range(5)]
+    asking = [gateway.client().ask("GET", "/f") for _ in range(100)]
+    too_many = silent + asking
     kept[0].close()
-    eventually(lambda: asked(gateway.client()) == 200, 10, "there is room again")
+    eventually(lambda: asked(gateway.client()) == 404, 10, "there is room again")
 
-    assert [(got.status, got.fields.one("retry-after")) for got in too_many] == [(503, "1")] * 5
+    assert [(got.status, got.fields.one("retry-after")) for got in too_many] == [(503, "1")] * 105
     assert {gateway_error(got)["code"] for got in too_many} == {"server_overloaded"}
     assert kept[1].ask("GET", "/health/liveliness").status == 200
 
 
+def test_a_full_worker_tells_that_it_lives(start_gateway: Launch, faults_config: str) -> None:
+    """OR-05: or it would be killed for being busy. It is told on a connection of its own, and makes no room."""
+    gateway = start_gateway(faults_config, workers=1, GUNICORN_CMD_ARGS="--worker-connections 2")
+    kept = [gateway.client() for _ in range(2)]
+    assert [client.ask("GET", "/nowhere").status for client in kept] == [404] * 2
+
+    healths = [gateway.client().ask("GET", f"/health/{name}") for name in ("liveliness", "liveness", "readiness")]
+    others = [gateway.client().ask("GET", path) for path in ("/health", "/health/livelinesses", "/f/health/liveness")]
+    begun = gateway.client()
+    begun.send(b"GET /health/liveliness HTTP/1.1\r\nHost: g\r\n")
+    broken = gateway.client()
+    broken.send(b"GET /health/liveliness HTTP/1.1\r\nHost g\r\n\r\n")
+
+    assert [(got.status, got.fields.one("connection")) for got in healths] == [(200, "close")] * 3
+    assert [got.status for got in others] == [503] * 3
+    assert (begun.answer().status, broken.answer().status) == (503, 400)
+    assert [client.ask("GET", "/nowhere").status for client in kept] == [404] * 2
+
+
 def asked(client: Client) -> int:
     try:
-        return client.ask("GET", "/health/liveliness").status
+        return client.ask("GET", "/nowhere").status
     except OSError:
         return 0
     finally:
