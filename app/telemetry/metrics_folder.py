@@ -37,7 +37,7 @@ def clear(folder: Path) -> None:
 @contextmanager
 def unmoved(folder: Path) -> Iterator[None]:
     """Hold off moves from file to file, for as long as the files are read; waits for one to end."""
-    with (folder / "lock").open("wb") as lock:
+    with _lock(folder).open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
@@ -45,13 +45,18 @@ def unmoved(folder: Path) -> Iterator[None]:
 @contextmanager
 def unread(folder: Path) -> Iterator[bool]:
     """Hold off readers, for as long as counts are moved; False where there is one now. Waits for nobody."""
-    with (folder / "lock").open("wb") as lock:
+    with _lock(folder).open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
         yield True
+
+
+def _lock(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)  # Somebody may have removed it under a running gateway.
+    return folder / "lock"
 
 
 def blank(path: Path, size_bytes: int) -> None:
@@ -61,6 +66,7 @@ def blank(path: Path, size_bytes: int) -> None:
     OSError here instead.
     """
     draft = path.with_suffix(".new")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         draft.write_bytes(bytes(size_bytes))
     except OSError:

@@ -60,3 +60,12 @@ def test_a_blank_file_has_its_blocks_and_nothing_in_use(tmp_path):
     (path,) = tmp_path.iterdir()
     assert (path.name, path.stat().st_size, used_bytes(path)) == ("counter_1.db", 1 << 17, 0)
     assert path.stat().st_blocks * 512 >= 1 << 17
+
+
+def test_a_folder_that_is_gone_is_made_again(tmp_path):
+    folder = tmp_path / "removed" / "metrics"
+
+    with unmoved(folder):
+        blank(folder / "counter_1.db", 64)
+
+    assert (folder / "counter_1.db").stat().st_size == 64
