@@ -79,6 +79,7 @@ class Master:
             new.append(self._arbiter.spawn_worker())
         if self._old and all(map(self._is_booted, new)):
             self._end(self._old)
+            logger.info("the new workers serve, %d old ones end", len(self._old))
             self._old = set()
         self._end(new[: max(0, len(new) - self._arbiter.num_workers)])
         if self._asked_again_s is not None and not self.stopping:

@@ -134,6 +134,7 @@ def test_half_a_request_is_answered_by_a_worker_that_is_replaced(own_gateway: Ga
 
     own_gateway.signal(signal.SIGHUP)
     eventually(lambda: len(set(own_gateway.worker_pids()) - old) == 2, 20, "new workers")
+    eventually(lambda: b"the new workers serve" in own_gateway.words(), 20, "old workers are told to end")
     eventually(lambda: new_ones_serve(own_gateway, old), 20, "new workers serve")
     for client in halves:
         client.send(b"gateway.test\r\n\r\n")
