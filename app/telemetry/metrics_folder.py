@@ -66,7 +66,6 @@ def blank(path: Path, size_bytes: int) -> None:
     OSError here instead.
     """
     draft = path.with_suffix(".new")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         draft.write_bytes(bytes(size_bytes))
     except OSError:
