@@ -1,0 +1,102 @@
+"""Who waits for octets is woken by them, or told in time, wait after wait."""
+
+import ssl
+import time
+
+import gevent
+import pytest
+from gevent import event, socket
+
+from app.readable import Readable, impatient
+
+
+@pytest.fixture
+def ends():
+    """What waits for octets, its socket, and the other end."""
+    ours, theirs = socket.socketpair()
+    readable = Readable(ours)
+    with ours, theirs:
+        yield readable, ours, theirs
+        readable.close()
+
+
+def test_octets_wake_who_waits(ends):
+    readable, ours, theirs = ends
+    for number in range(3):
+        gevent.spawn_later(0, theirs.sendall, b"%d" % number)
+        readable.wait(5.0)
+        assert ours.recv(10) == b"%d" % number
+
+
+def test_the_end_wakes_who_waits(ends):
+    readable, ours, theirs = ends
+    gevent.spawn_later(0, theirs.close)
+
+    readable.wait(None)
+
+    assert ours.recv(10) == b""
+
+
+def test_each_wait_has_the_whole_time(ends):
+    readable, ours, theirs = ends
+    gevent.spawn_later(0.03, theirs.sendall, b"x")
+    readable.wait(0.05)
+    ours.recv(10)
+
+    began_s = time.monotonic()
+    with pytest.raises(TimeoutError):
+        readable.wait(0.05)  # the timer of the first wait rings in this one
+
+    assert time.monotonic() - began_s >= 0.05
+
+
+def test_a_time_out_leaves_the_next_wait_alone(ends):
+    readable, ours, theirs = ends
+    with pytest.raises(TimeoutError):
+        readable.wait(0.001)
+    gevent.spawn_later(0.005, theirs.sendall, b"x")
+
+    readable.wait(5.0)
+
+    assert ours.recv(10) == b"x"
+
+
+def test_a_timer_that_rings_when_nobody_waits_harms_nobody(ends):
+    readable, ours, theirs = ends
+    theirs.sendall(b"x")
+    readable.wait(0.01)
+    rang = event.Event()
+    gevent.spawn_later(0.02, rang.set)
+    rang.wait()
+    theirs.sendall(b"y")
+
+    readable.wait(5.0)
+
+    assert ours.recv(10) == b"xy"
+
+
+def test_what_is_thrown_at_who_waits_arrives(ends):
+    readable, _, theirs = ends
+    waiting = gevent.spawn(readable.wait, 5.0)
+    gevent.spawn_later(0, waiting.kill, LookupError("why"), block=False)
+
+    with pytest.raises(LookupError, match="why"):
+        waiting.get()
+    theirs.sendall(b"x")
+
+    readable.wait(5.0)  # and the next one can wait
+
+
+def test_an_impatient_socket_never_waits(ends):
+    _, ours, _ = ends
+
+    with pytest.raises(BlockingIOError):
+        impatient(ours).recv(1)
+
+
+def test_tls_is_not_spoken_past(ends):
+    _, ours, _ = ends
+    context = ssl.create_default_context()
+
+    with context.wrap_socket(ours, server_hostname="upstream.test", do_handshake_on_connect=False) as wrapped:
+        assert impatient(wrapped) is None
