@@ -5,6 +5,7 @@ import os
 import select
 import stat
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +43,8 @@ class LineWriter:
         # Never waited for, either: who finds somebody writing, in a thread or below a signal's handler, queues up.
         self._turn = monkey.get_original("_thread", "allocate_lock")()
         self._watcher: Any = None
-        self._pid = os.getpid()
+        begin_anew = weakref.WeakMethod(self._begin_anew)
+        os.register_at_fork(after_in_child=lambda: (begin := begin_anew()) and begin())
 
     def put(self, line: bytes) -> None:
         """Write a line with its end now, or later, or count it as lost."""
@@ -110,12 +112,12 @@ class LineWriter:
             self._octets += len(rest)
             self._waiting.append(rest)
 
+    def _begin_anew(self) -> None:
+        """In a child: what the parent had waiting at the fork is the parent's to write."""
+        self._waiting.clear()
+        self._octets = self._lost = 0
+
     def _is_behind(self) -> bool:
-        if self._pid != os.getpid():  # What a parent had waiting at a fork is the parent's to write.
-            self._pid = os.getpid()
-            self._waiting.clear()
-            self._octets = self._lost = 0
-            return False
         return not self.go_on()
 
     def _come_again(self) -> None:

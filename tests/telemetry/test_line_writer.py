@@ -157,15 +157,36 @@ def test_a_line_from_within_a_line_follows_it(ends, writer):
     assert ends.read() == b"x" * 100 + b"\nwithin\n"
 
 
-def test_a_child_leaves_to_its_parent_what_the_parent_has_waiting(ends, writer, monkeypatch):
+@pytest.fixture
+def forked(monkeypatch):
+    """Calls what a child process calls first; ask for it before a writer."""
+    called = []
+    monkeypatch.setattr(module.os, "register_at_fork", lambda *, after_in_child: called.append(after_in_child))
+    return lambda: [begin() for begin in called]
+
+
+def test_a_child_leaves_to_its_parent_what_the_parent_has_waiting(ends, forked, writer):
     for line in numbered(10_000):
         writer.put(line)
-    monkeypatch.setattr(module.os, "getpid", lambda: -1)
+    forked()
     ends.read()
 
     writer.put(b"child\n")
 
     assert ends.read() == b"child\n"
+
+
+def test_a_childs_own_first_lines_wait_like_all_others(ends, forked, writer):
+    for line in numbered(10_000):
+        writer.put(line)
+    forked()
+    writer.put(b"child 1\n")
+    writer.put(b"child 2\n")
+    before = ends.read()  # short ones may have fitted in
+
+    writer.put(b"child 3\n")
+
+    assert (before + ends.read()).endswith(b"child 1\nchild 2\nchild 3\n")
 
 
 def test_a_reader_that_has_gone_is_a_fault_and_no_more(ends, writer):
