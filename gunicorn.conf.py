@@ -96,6 +96,13 @@ def on_starting(server: Any) -> None:
     server.reload = partial(_reload, server.tollhouse.replace_workers)
 
 
+def ssl_context(_config: Any, default: Callable[[], Any]) -> Any:
+    """Leave the handshake to the worker: gevent would wait for it before `handle`, uncounted and without end."""
+    context = default()
+    context.wrap_socket = partial(context.wrap_socket, do_handshake_on_connect=False)
+    return context
+
+
 def _reload(replace_workers: Callable[[], None]) -> None:
     """SIGHUP: serve the file as it is now, or go on as before when it has problems."""
     before = snapshot.current(os.environ)

@@ -29,7 +29,7 @@ from app.parting import Leaving, is_silent, linger, reset
 from app.serving.answer import Answer
 from app.serving.environ import Surroundings
 from app.serving.head import Limits, RequestHead, request_head
-from app.serving.incoming import Incoming
+from app.serving.incoming import WHOLE_HEAD_S, Incoming
 from app.unreadable import refuse_unread
 
 logger = logging.getLogger("tollhouse")
@@ -93,7 +93,7 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
             if is_full:
                 self.turn_away(greenlet, incoming, around)
                 return
-            self.shake_hands(client)
+            self.shake_hands(client, WHOLE_HEAD_S)
             while self.serve_next(greenlet, incoming, around):
                 pass
         except Refusal as refusal:
@@ -109,9 +109,11 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
             with suppress(OSError):
                 client.close()
 
-    def shake_hands(self, client: socket.socket) -> None:
-        if isinstance(client, ssl.SSLSocket) and not self.cfg.do_handshake_on_connect:
-            client.do_handshake()
+    def shake_hands(self, client: socket.socket, within_s: float) -> None:
+        """Where the client speaks TLS. Raises TimeoutError for one that does not begin, or comes to no end."""
+        if isinstance(client, ssl.SSLSocket):
+            with gevent.Timeout(within_s, TimeoutError("the client's TLS handshake did not end in time")):
+                client.do_handshake()
 
     def turn_away(self, greenlet: gevent.Greenlet, incoming: Incoming, around: Surroundings) -> None:
         """Refuse a client for want of room, and be quick about it: others want to be told, too.
@@ -122,8 +124,8 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         asked = b""
         self.spare += 1
         try:
+            self.shake_hands(incoming.client, TURN_AWAY_S / self.spare)
             with gevent.Timeout(TURN_AWAY_S, False):
-                self.shake_hands(incoming.client)
                 asked = incoming.arrive(ASKS_WITHIN_S / self.spare)
             if not HEALTH_ASKED.match(asked) or END_OF_HEAD not in asked:
                 raise ServerOverloaded("This gateway holds as many connections as it can; try again.")
