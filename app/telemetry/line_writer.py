@@ -4,7 +4,6 @@ import _socket
 import os
 import select
 import stat
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -19,7 +18,8 @@ MOST_WAITING_OCTETS = 1 << 20
 # How soon to look whether a pipe without a reader has got another one.
 AGAIN_S = 1.0
 WRITABLE = 2  # libev's EV_WRITE
-# At the end of a process, which has two logs, and 1.5 s between its last word and SIGKILL (app/worker.py).
+# At the end of a process, for a reader that rests; there are two logs, and 1.5 s between the last word and SIGKILL
+# (app/worker.py).
 END_S = 0.5
 
 Write = Callable[[bytes], int]
@@ -72,14 +72,11 @@ class LineWriter:
         return False
 
     def finish(self) -> None:
-        """Write what waits, and give its reader half a second for it."""
-        until_s = time.monotonic() + END_S
+        """Write what waits, as long as its reader goes on reading; one that rests is waited for half a second."""
         poll = _poll(self._own_fd)
         while (self._waiting or self._lost) and self._is_behind() and self.fault is None:
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
+            if not poll.poll(END_S * 1000):
                 return
-            poll.poll(left_s * 1000)
 
     def _write_waiting(self) -> bool:
         waiting = self._waiting
