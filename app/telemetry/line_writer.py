@@ -36,7 +36,8 @@ class LineWriter:
         self.fault: OSError | None = None
         """Why nobody reads any more."""
         self._write, self._own_fd, close = unwaited(fd)
-        finalize(self, close)
+        # Not at the process's end: that comes before logging's own, which has `finish` write what waits.
+        finalize(self, close).atexit = False
         self._tell_lost = tell_lost
         self._waiting: deque[bytes] = deque()
         self._octets = self._lost = 0
