@@ -5,14 +5,16 @@ Every value can still be set on the command line or in GUNICORN_CMD_ARGS, which 
 
 import gc
 import signal
+import sys
 
 # Until gunicorn hears SIGHUP, it would end the gateway. Nothing is lost: the file has not been read yet.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # this file is run again at a reload
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 # While modules are loaded nothing becomes garbage, and the collector would go through them all again and again.
-# `_load_house` lets it begin.
-gc.disable()
+# `_load_house` lets it begin; when this file is run again, at a reload, that has been, and they are loaded.
+if "app.worker" not in sys.modules:
+    gc.disable()
 
 # Before anything else is imported: what is imported earlier keeps the blocking sockets and locks.
 from app.patching import patch_all
@@ -23,7 +25,6 @@ import logging
 import os
 import resource
 import socket
-import sys
 import traceback
 from collections.abc import Callable
 from functools import partial

@@ -96,6 +96,13 @@ def test_a_worker_is_started_with_the_fewest_files_that_serve_some_clients(start
     assert (status, err) == (0, "")
 
 
+def test_the_collector_goes_on_when_a_reload_runs_the_file_again(start):
+    """gunicorn does so before it forks the next workers, which keep what they find."""
+    status, out, _ = start(script=LOADED + 'runpy.run_path("gunicorn.conf.py")\nprint(gc.isenabled())')
+
+    assert (status, out.splitlines()[-1]) == (0, "True")
+
+
 def test_a_refused_file_does_not_stay_in_force_when_the_house_cannot_be_loaded_for_it(start, tmp_path):
     """Else a worker that is replaced would serve it."""
     (tmp_path / "config.yaml").write_text(OPEN_FILE)
