@@ -18,19 +18,20 @@ END_OF_HEAD = b"\r\n\r\n"
 
 # RFC 9112 §5 and RFC 9110 §5.5: token ":" OWS field-value OWS CRLF; no folding, no control characters.
 # The value is taken with the white space around it: leaving that out here would take quadratic time.
-FIELD_GRAMMAR = r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t \x21-\x7e\x80-\xff]*)\r\n"
-FIELD_LINE = compile_pattern(FIELD_GRAMMAR.encode())
-# All fields of a head, in the text that latin-1 makes of the octets; possessive, so that none is read twice.
-FIELD_SECTION = compile_pattern(r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t \x21-\x7e\x80-\xff]*+\r\n)*+")
+# Possessive, so that no octet is read twice.
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+FIELD_VALUE = r"[\t \x21-\x7e\x80-\xff]*+"
+FIELD_LINE = compile_pattern(rf"({TOKEN}):({FIELD_VALUE})\r\n".encode())
+# All fields of a head, in the text that latin-1 makes of the octets.
+FIELD_SECTION = compile_pattern(rf"(?:{TOKEN}:{FIELD_VALUE}\r\n)*+")
 # RFC 9112 §7.1: chunk-size [ chunk-ext ] CRLF; sixteen digits are more octets than anyone has.
 CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16})"
 CHUNK_LINE = compile_pattern(CHUNK_SIZE + rb"(?:[ \t]*;[\t \x21-\x7e\x80-\xff]*)?\r\n")
 # The same with the whole grammar of extensions, *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
-# (§7.1.1); possessive, so that no octet is read twice.
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
+# (§7.1.1).
+QUOTED = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
 STRICT_CHUNK_LINE = compile_pattern(
-    CHUNK_SIZE + rb"(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+)*+\r\n" % (TOKEN, TOKEN, QUOTED)
+    CHUNK_SIZE + rf"(?:[ \t]*+;[ \t]*+{TOKEN}(?:[ \t]*+=[ \t]*+(?:{TOKEN}|{QUOTED}))?+)*+\r\n".encode()
 )
 # RFC 9110 §6.5.1: what frames, routes or authenticates a message cannot come after it.
 NOT_IN_TRAILERS = frozenset(
