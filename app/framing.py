@@ -127,8 +127,8 @@ class CloseDecoder:
         return True
 
 
-# Takes (octets, start, body so far); returns the position behind what it read, or None for want of more octets.
-_Step = Callable[[bytes, int, list[bytes]], int | None]
+# Takes (decoder, octets, start, body so far); returns the position behind what it read, None for want of more octets.
+_Step = Callable[["ChunkedDecoder", bytes, int, list[bytes]], int | None]
 
 
 class ChunkedDecoder:
@@ -145,7 +145,8 @@ class ChunkedDecoder:
         self._chunk_line = STRICT_CHUNK_LINE if checks_extensions else CHUNK_LINE
         self._held = b""
         self._missing = 0
-        self._step: _Step = self._size_line
+        # A function and no bound method: the decoder would hold itself.
+        self._step: _Step = ChunkedDecoder._size_line
         self._trailer_bytes = 0
 
     def decode(self, octets: bytes) -> tuple[bytes, bytes]:
@@ -153,7 +154,7 @@ class ChunkedDecoder:
             raise self.fault
         body: list[bytes] = []
         if self._held:
-            is_unended = self._step != self._data_end and b"\n" not in octets
+            is_unended = self._step is not ChunkedDecoder._data_end and b"\n" not in octets
             octets = self._held + octets
             if is_unended and len(octets) <= MAX_HELD_BYTES:
                 # A line that comes octet by octet is not matched anew with each of them.
@@ -174,7 +175,7 @@ class ChunkedDecoder:
         while not self.is_complete:
             if start == len(octets):
                 return b""
-            position = self._step(octets, start, body)
+            position = self._step(self, octets, start, body)
             if position is None:
                 self._held = octets[start:]
                 return b""
@@ -194,7 +195,7 @@ class ChunkedDecoder:
             body.append(octets[begin : begin + size])
             return begin + size + 2
         self._missing = size
-        self._step = self._data if size else self._trailer
+        self._step = ChunkedDecoder._data if size else ChunkedDecoder._trailer
         return begin
 
     def _data(self, octets: bytes, start: int, body: list[bytes]) -> int | None:
@@ -204,7 +205,7 @@ class ChunkedDecoder:
         body.append(piece)
         self._missing -= len(piece)
         if not self._missing:
-            self._step = self._data_end
+            self._step = ChunkedDecoder._data_end
         return start + len(piece)
 
     def _data_end(self, octets: bytes, start: int, _body: list[bytes]) -> int | None:
@@ -213,7 +214,7 @@ class ChunkedDecoder:
             raise Malformed("a chunk is longer than its size says")
         if len(found) < 2:
             return None
-        self._step = self._size_line
+        self._step = ChunkedDecoder._size_line
         return start + 2
 
     def _trailer(self, octets: bytes, start: int, _body: list[bytes]) -> int | None:
