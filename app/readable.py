@@ -14,8 +14,8 @@ READABLE = 1  # libev's EV_READ
 class Readable:
     """Waits for octets on a socket, as its own `recv` would; there may be none when it returns, as with any poll.
 
-    Watcher and timer are made once: a stream waits thousands of times, and gevent makes both anew for each. The
-    timer runs on from wait to wait, and when it rings, what is left of this wait's time is looked at.
+    Watcher and timer are made once: a stream waits thousands of times, and gevent makes both anew for each. Both run
+    on from wait to wait: when the timer rings, what is left of this wait's time is looked at.
     """
 
     __slots__ = ("_hub", "_since_s", "_timeout_s", "_timer", "_waiting", "_watcher")
@@ -39,13 +39,19 @@ class Readable:
             if not self._timer.active:
                 # From now, not from when the loop last looked at its clock.
                 self._timer.start(self._ring, update=True)
+        if not self._watcher.active:
+            self._watcher.start(self._wake)
         # As hub.wait, without an object that makes sure who woke us: whoever did, we look at the socket.
-        self._watcher.start(self._waiting.switch)
         try:
             self._hub.switch()
         finally:
-            self._watcher.stop()
             self._waiting = None
+
+    def _wake(self) -> None:
+        if self._waiting is None:
+            self._watcher.stop()  # The next wait starts it again. Most find it started: two system calls less.
+        else:
+            self._waiting.switch()
 
     def _ring(self) -> None:
         if self._waiting is None or self._timeout_s is None:

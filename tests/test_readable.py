@@ -87,6 +87,20 @@ def test_what_is_thrown_at_who_waits_arrives(ends):
     readable.wait(5.0)  # and the next one can wait
 
 
+def test_what_comes_when_nobody_waits_does_not_keep_the_loop_busy(ends):
+    readable, ours, theirs = ends
+    theirs.sendall(b"x")
+    readable.wait(5.0)
+    loop = gevent.get_hub().loop
+    before = loop.iteration
+
+    gevent.sleep(0.01)  # with an octet that nobody takes
+
+    assert loop.iteration - before < 10
+    readable.wait(5.0)
+    assert ours.recv(10) == b"x"
+
+
 def test_an_impatient_socket_never_waits(ends):
     _, ours, _ = ends
 
