@@ -120,6 +120,11 @@ class Entry:
         self._end = end
         self._is_open = True
 
+    @property
+    def source(self) -> Any:
+        """What a server may wait for between two pieces (app/serving/pump.py), if there is such a thing."""
+        return getattr(self._pieces, "source", None)
+
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
         try:

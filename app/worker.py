@@ -30,6 +30,7 @@ from app.serving.answer import Answer
 from app.serving.environ import Surroundings
 from app.serving.head import Limits, RequestHead, request_head
 from app.serving.incoming import WHOLE_HEAD_S, Incoming
+from app.serving.pump import Pump
 from app.unreadable import refuse_unread
 
 logger = logging.getLogger("tollhouse")
@@ -184,8 +185,12 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         """Take one request through the app, and its answer to the client."""
         pieces = self.wsgi(around.environ(head, body), answer.start_response)
         try:
-            for piece in pieces:
-                answer.write(piece)
+            source = pieces.source if answer.takes_offers else None
+            if source is not None:
+                Pump(iter(pieces), source, answer).run()
+            else:
+                for piece in pieces:
+                    answer.write(piece)
             answer.finish()
         finally:
             pieces.close()

@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -85,6 +86,43 @@ def test_what_is_thrown_at_who_waits_arrives(ends):
     theirs.sendall(b"x")
 
     readable.wait(5.0)  # and the next one can wait
+
+
+def test_the_loop_takes_what_comes_until_it_is_told_to_stop(ends):
+    readable, ours, theirs = ends
+    taken = []
+
+    def step():
+        taken.append((ours.recv(10), gevent.getcurrent() is gevent.get_hub()))
+        theirs.sendall(b"%d" % len(taken))
+        return len(taken) < 3
+
+    gevent.spawn_later(0, theirs.sendall, b"0")
+    readable.wait(5.0, step)
+
+    assert taken == [(b"0", True), (b"1", True), (b"2", True)]
+
+
+def test_each_step_begins_the_time_anew(ends, monkeypatch):
+    readable, ours, theirs = ends
+    clock = SimpleNamespace(now_s=0.0)
+    monkeypatch.setattr("app.readable.time", SimpleNamespace(monotonic=lambda: clock.now_s))
+
+    def step():
+        ours.recv(10)
+        clock.now_s += 0.015
+        if clock.now_s < 0.04:
+            theirs.sendall(b"x")
+        return True
+
+    theirs.sendall(b"x")
+    waiting = gevent.spawn(readable.wait, 0.02, step)
+    gevent.sleep(0.05)  # in which the timer rings
+    assert not waiting.dead
+    clock.now_s += 0.02
+
+    with pytest.raises(TimeoutError):
+        waiting.get(timeout=5.0)
 
 
 def test_what_comes_when_nobody_waits_does_not_keep_the_loop_busy(ends):

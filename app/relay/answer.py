@@ -36,6 +36,8 @@ class UpstreamBody:
         self._keep = keep
         self._leave = leave
         self._is_over = False
+        self._waits = True
+        self._interrupt: BaseException | None = None
         if decoder.is_complete:
             self._end(rest=connection.buffered)
 
@@ -44,18 +46,44 @@ class UpstreamBody:
         """Whether the body was read to its end, or given up."""
         return self._is_over
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether more of it is to come, and may not be here yet; what is wrong with it is here."""
+        return not self._is_over and self._decoder.fault is None
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether it must be over at a certain time, however much comes of it."""
+        return self._total.is_set
+
+    def leave_waiting(self) -> None:
+        """Have `read1` return b"" from now on where it would wait; `wait` does that then."""
+        self._waits = False
+
+    def wait(self, step: Callable[[], bool]) -> None:
+        """Wait for octets, and have the loop call `step` each time there are some, until it tells False.
+
+        Raises nothing: the next `read1` raises what interrupted it, as if that had waited.
+        """
+        try:
+            self._connection.wait(self._idle_s, step)
+        except BaseException as interrupt:
+            self._interrupt = interrupt
+
     def arrived(self) -> bytes:
         """Return the octets that came along with the head, without waiting; raises UpstreamBroke for bad framing."""
         return self._decoded(self._connection.receive(0.0)) if self._connection.buffered and not self._is_over else b""
 
     def read1(self, _size: int = -1) -> bytes:
-        """Return the next octets as soon as some are here; b"" once the body is whole.
+        """Return the next octets as soon as some are here; b"" once the body is whole (see also `leave_waiting`).
 
         Raises UpstreamBroke when it ends early, stalls or turns out malformed. May wait for as long as
         the idle time-out allows.
         """
         while not self._is_over:
             octets = b"" if self._decoder.fault else self._receive()
+            if octets is None:
+                return b""
             if not octets and not self._decoder.fault:
                 self._at_eof()
             elif piece := self._decoded(octets):
@@ -78,8 +106,13 @@ class UpstreamBody:
             self._end(rest)
         return piece
 
-    def _receive(self) -> bytes:
+    def _receive(self) -> bytes | None:
+        interrupt, self._interrupt = self._interrupt, None
         try:
+            if interrupt is not None:
+                raise interrupt
+            if not self._waits:
+                return self._connection.receive_now()
             return self._connection.receive(self._total.within(self._idle_s))
         except GatewayError:
             self.close()

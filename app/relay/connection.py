@@ -72,7 +72,7 @@ class Connection:
         while True:
             # To ask an empty socket again costs a system call and an exception.
             if self._is_drained:
-                self._wait(timeout_s)
+                self.wait(timeout_s)
             try:
                 octets = bytes(self._impatient.recv(RECEIVE_BYTES))
             except BlockingIOError:
@@ -86,10 +86,23 @@ class Connection:
             self.socket.settimeout(timeout_s)
             self._timeout_s = timeout_s
 
-    def _wait(self, timeout_s: float | None) -> None:
+    def wait(self, timeout_s: float | None, step: Callable[[], bool] | None = None) -> None:
+        """Wait for octets; see `Readable.wait`."""
         if self._readable is None:
             self._readable = Readable(self.socket)
-        self._readable.wait(timeout_s)
+        self._readable.wait(timeout_s, step)
+
+    def receive_now(self) -> bytes | None:
+        """Return what has arrived, b"" at the connection's end; None where nothing has, which is not waited for."""
+        if self.buffered:
+            octets, self.buffered = self.buffered, b""
+            return octets
+        try:
+            if self._impatient is not None:
+                return bytes(self._impatient.recv(RECEIVE_BYTES))
+            return self._received_at_once()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
 
     def is_silent(self) -> bool:
         """Tell whether the upstream has sent nothing and not hung up, without waiting.
@@ -97,19 +110,14 @@ class Connection:
         What it did send is kept for `receive`. TLS may be readable with no octets for us
         (session tickets, RFC 8446 §4.6.1), so readability alone says nothing.
         """
-        if self.buffered:
-            return False
         try:
-            self.buffered = self._received_at_once()
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
+            octets = self.receive_now()
         except OSError:
             return False
-        return False
+        self.buffered = octets or b""
+        return octets is None
 
     def _received_at_once(self) -> bytes:
-        if self._impatient is not None:
-            return bytes(self._impatient.recv(RECEIVE_BYTES))
         timeout_s = self._timeout_s
         try:
             self._within(0.0)
@@ -188,6 +196,10 @@ class Deadline:
 
     def __init__(self, after_s: float | None) -> None:
         self._end_s = None if after_s is None else time.monotonic() + after_s
+
+    @property
+    def is_set(self) -> bool:
+        return self._end_s is not None
 
     def within(self, timeout_s: float) -> float:
         """Return `timeout_s`, or what is left until the deadline where that is less by a millisecond.

@@ -12,6 +12,7 @@ from app.exchange import Exchange, Outcome
 from app.fields import Fields
 from app.headers import relayed_back
 from app.parting import reset_on_close
+from app.relay.answer import UpstreamBody
 from app.relay.upstream import UpstreamResponse
 
 STREAM_BROKEN = "The upstream's event stream broke off."
@@ -32,14 +33,20 @@ class Delivery:
         self._is_event_stream = is_event_stream(response.fields)
         self._first = first
 
+    @property
+    def source(self) -> UpstreamBody | None:
+        """What a server may wait for by itself, where more is to come; a deadline is kept by who reads here."""
+        return None if self._body.is_over or self._body.has_deadline else self._body
+
     def __iter__(self) -> Iterator[bytes]:
         tail = b"\n\n" + self._first
         try:
             # Nothing, too, is a piece: the head leaves with the first one, so it leaves at once.
             if self._first or not self._body.is_over:
                 yield self._first
-            while piece := self._body.read1():
-                tail = piece if len(piece) > 1 else tail[-1:] + piece
+            while (piece := self._body.read1()) or not self._body.is_over:
+                if piece:
+                    tail = piece if len(piece) > 1 else tail[-1:] + piece
                 yield piece
         except TransferBroken as broken:
             yield self._last_words(broken, is_cut=not tail.endswith(b"\n\n"))

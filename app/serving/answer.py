@@ -15,8 +15,6 @@ from app.readable import impatient
 from app.serving.head import RequestHead
 
 LAST_CHUNK = b"0\r\n\r\n"
-# Larger pieces are not copied together with what stands before them.
-COPIED_BYTES = 16 * 1024
 
 
 class Answer:
@@ -26,7 +24,7 @@ class Answer:
     """
 
     __slots__ = (
-        "_client", "_head", "_impatient", "_is_followed", "_length", "_request", "_sent",
+        "_client", "_head", "_impatient", "_is_followed", "_length", "_request", "_rest", "_sent",
         "is_begun", "is_chunked", "is_kept", "omits_body",
     )  # fmt: skip
 
@@ -39,6 +37,7 @@ class Answer:
         self._head = b""
         self._length: int | None = None
         self._sent = 0
+        self._rest: bytes | memoryview = b""
         self.is_begun = False
         """Octets have left: the status is spent."""
         self.is_chunked = False
@@ -72,8 +71,18 @@ class Answer:
         self._head = head.encode("latin-1")
         return self.write
 
+    @property
+    def takes_offers(self) -> bool:
+        """What the client does not take at once can be known without waiting for it; of TLS it cannot."""
+        return self._impatient is not self._client
+
     def write(self, piece: bytes) -> None:
         """Send a piece of the body; an empty first one sends the head alone."""
+        if not self.offer(piece):
+            self.flush()
+
+    def offer(self, piece: bytes) -> bool:
+        """Send as much of a piece as the client takes at once; tells whether that was all. `flush` sends the rest."""
         self._sent += len(piece)
         if self.omits_body:
             piece = b""
@@ -81,29 +90,37 @@ class Answer:
             piece = piece[: max(0, len(piece) - (self._sent - self._length))]
         if self.is_chunked and piece:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
-        self._send(piece)
+        return self._send(piece)
+
+    def flush(self) -> None:
+        """Send what the client has not taken yet, and wait for that."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._client.sendall(rest)
 
     def finish(self) -> None:
         """Send what is left of the framing; raises UpstreamBroke when the body is shorter than was told."""
         if self._length is not None and self._sent < self._length and not self.omits_body:
             self._send(b"")
+            self.flush()
             raise UpstreamBroke("the answer is shorter than its Content-Length")
         self._send(LAST_CHUNK if self.is_chunked else b"")
+        self.flush()
 
-    def _send(self, octets: bytes) -> None:
+    def _send(self, octets: bytes) -> bool:
         if not self.is_begun:
             self.is_begun = True
-            if len(octets) > COPIED_BYTES:
-                self._client.sendall(self._head)
-            else:
-                octets = self._head + octets
-        if octets:
-            try:
-                sent = self._impatient.send(octets)
-            except BlockingIOError:
-                sent = 0
-            if sent < len(octets):
-                self._client.sendall(memoryview(octets)[sent:])
+            octets = self._head + octets
+        if not octets:
+            return True
+        try:
+            sent = self._impatient.send(octets)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(octets):
+            return True
+        self._rest = memoryview(octets)[sent:]
+        return False
 
 
 @lru_cache(maxsize=2)

@@ -84,6 +84,29 @@ def test_each_event_leaves_before_the_next_one_comes(
     assert got.fields.every("content-length") == ([str(got.body_bytes)] if framing == "length" else [])
 
 
+def test_events_of_an_upstream_that_speaks_tls_leave_as_they_come(
+    client: Client, tls_upstreams: dict[str, Upstream]
+) -> None:
+    """ST-01, where a socket may be readable and have nothing for us."""
+    upstream = tls_upstreams["good"]
+    read = [threading.Event() for _ in EVENTS]
+    steps: list[Step] = [head(200, [SSE, CHUNKED])]
+    for event, sent in zip(read, EVENTS, strict=True):
+        steps += [chunk(sent), wait(event)]
+    upstream.forget()
+    upstream.plays(*steps, chunk(b""))
+
+    client.send(request("GET", "/tls/good"))
+    got = client.begin_answer()
+    for event, sent in zip(read, EVENTS, strict=True):
+        client.read_until(got, sent)
+        event.set()
+    client.finish(got)
+    upstream.forget()
+
+    assert (bytes(got.body), got.is_whole) == (b"".join(EVENTS), True)
+
+
 def test_head_leaves_before_the_body_comes(client: Client, upstream: Upstream) -> None:
     """ST-01: the client knows status and fields while the upstream still thinks."""
     go = threading.Event()

@@ -73,6 +73,19 @@ def test_a_body_of_which_nothing_is_here_is_not_waited_for(reading):
     assert (it.body.arrived(), it.body.is_over) == (b"", False)
 
 
+def test_who_need_not_wait_gets_nothing_where_nothing_is_here(reading):
+    it = reading(LengthDecoder(6))
+    it.body.leave_waiting()
+
+    got = [it.body.read1()]
+    for sent in (b"abc", b"def"):
+        it.upstream.sendall(sent)
+        got += [it.body.read1(), it.body.read1()]
+
+    assert got == [b"", b"abc", b"", b"def", b""]
+    assert (it.body.may_wait, it.kept) == (False, [it.connection])
+
+
 def test_chunk_framing_is_no_piece_of_a_body(reading):
     it = reading(ChunkedDecoder())
 

@@ -199,6 +199,27 @@ def test_closing_twice_is_harmless(ends):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_has_not_come_is_not_waited_for(upstream, tls_upstreams, scheme):
+    server = tls_upstreams["good"] if scheme == "https" else upstream
+    server.forget()
+    go = threading.Event()
+    server.plays(wait(go), answer(body=b"plain answer"))
+    connection = dial(Origin(scheme, "localhost" if scheme == "https" else "127.0.0.1", server.port), 5.0, TLS)
+    try:
+        connection.send(REQUEST, 5.0)
+        before = connection.receive_now()
+        go.set()
+        while (octets := connection.receive_now()) is None:  # session tickets are no octets
+            connection.wait(5.0)
+    finally:
+        connection.close()
+        server.forget()
+
+    assert before is None
+    assert octets.endswith(b"plain answer")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_dialled_connection_speaks_to_its_origin(upstream, tls_upstreams, scheme):
     server = tls_upstreams["good"] if scheme == "https" else upstream
     server.forget()
