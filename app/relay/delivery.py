@@ -30,7 +30,7 @@ class Delivery:
         self._exchange = exchange
         self._body = response.raw
         self._end_watch = end_watch
-        self._is_event_stream = is_event_stream(response.fields)
+        self._fields = response.fields
         self._first = first
 
     @property
@@ -67,7 +67,7 @@ class Delivery:
         outcome = Outcome.REFUSED if refusal is broken else Outcome.UPSTREAM_FAILED
         self._exchange.fail(outcome, str(broken.strerror), refusal.code)
         _abort_on_close(self._exchange)
-        if not self._is_event_stream:
+        if not is_event_stream(self._fields):
             raise broken
         event = error_event(refusal, self._exchange.error_format, self._exchange.request_id)
         return b"\n\n" + event if is_cut else event
