@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import cache
 
 from app.credentials import path_without_keys
 from app.exchange import Exchange
@@ -18,8 +19,7 @@ def log_exchange(exchange: Exchange, keys: KeyIndex = NO_KEYS) -> None:
     """
     facts = exchange_facts(exchange, time.perf_counter(), keys)
     if logger.isEnabledFor(logging.INFO):
-        # Not logger.info: it would look for the caller, whom no line names.
-        logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, "exchange", (), None, extra={"facts": facts}))
+        logger.handle(ExchangeRecord(facts))
     if exchange.upstream_s and debug_logger.isEnabledFor(logging.DEBUG):
         debug_logger.debug(
             "relayed %s %s: upstream %s, first byte after %s ms, all after %s ms",
@@ -55,3 +55,16 @@ def exchange_facts(exchange: Exchange, now_s: float, keys: KeyIndex = NO_KEYS) -
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
+
+
+class ExchangeRecord(logging.LogRecord):
+    """What `Logger.info` would make, without a look for the caller; what all of them say is put in at once."""
+
+    def __init__(self, facts: dict[str, object]) -> None:
+        now_s = time.time()
+        self.__dict__.update(_alike(), created=now_s, msecs=now_s % 1 * 1000, facts=facts)
+
+
+@cache
+def _alike() -> dict[str, object]:
+    return vars(logging.LogRecord(logger.name, logging.INFO, "", 0, "exchange", (), None))

@@ -2,9 +2,11 @@
 
 import logging
 
+import pytest
+
 from app.exchange import Outcome
 from app.key_index import KeyIndex
-from app.telemetry.exchange_log import exchange_facts, log_exchange
+from app.telemetry.exchange_log import ExchangeRecord, exchange_facts, log_exchange
 from tests.values import Upload, an_exchange, logged
 
 
@@ -83,6 +85,26 @@ def test_an_exchange_is_one_record():
     assert [(record.getMessage(), record.levelname, record.facts["status"]) for record in records] == [
         ("exchange", "INFO", 201)
     ]
+
+
+def test_the_record_is_one_that_any_formatter_can_write():
+    logger = logging.getLogger("tollhouse.exchange")
+    plain = logger.makeRecord(logger.name, logging.INFO, "", 0, "exchange", (), None, extra={"facts": {}})
+
+    record = ExchangeRecord({})
+
+    assert vars(record).keys() == vars(plain).keys()
+    written = logging.Formatter("%(levelname)s %(levelno)d %(name)s %(message)s").format(record)
+    assert written == "INFO 20 tollhouse.exchange exchange"
+    assert plain.created <= record.created < plain.created + 60
+    assert record.msecs == pytest.approx(record.created % 1 * 1000)
+
+
+def test_each_record_has_its_own_facts():
+    first, second = ExchangeRecord({"x": 1}), ExchangeRecord({"x": 2})
+
+    assert (first.facts, second.facts) == ({"x": 1}, {"x": 2})
+    assert first.created <= second.created
 
 
 def test_debug_tells_of_the_relayed_call():
