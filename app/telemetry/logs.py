@@ -94,7 +94,9 @@ class ConsoleFormatter(logging.Formatter):
 
 def _json(line: dict[str, Any]) -> str:
     try:
-        return to_json(line, ensure_ascii=True, fallback=str).decode()
+        octets = to_json(line, fallback=str)
+        # Hardly a line has others than ASCII; to look at every character for them costs as much as the line.
+        return (octets if octets.isascii() else to_json(line, ensure_ascii=True, fallback=str)).decode()
     except PydanticSerializationError:  # Half a surrogate pair: no text for UTF-8, but a key's alias may be one.
         return json.dumps(line, default=str)
 

@@ -77,6 +77,15 @@ def test_half_a_surrogate_pair_is_written_as_json_spells_it():
     assert json.loads(line)["key_alias"] == "\ud800"
 
 
+@pytest.mark.parametrize(
+    ("alias", "written"), [("\xe4", r"\u00e4"), ("\x85\u2028", r"\u0085\u2028"), ("\U0001f600", r"\ud83d\ude00")]
+)
+def test_a_json_line_is_ascii_whatever_is_told(alias, written):
+    line = JsonFormatter().format(record("x", facts={"key_alias": alias}))
+
+    assert line.endswith(f'"key_alias":"{written}"}}')
+
+
 def test_a_console_line_is_for_people():
     facts = {"status": 200, "route": None, "path": "/x"}
 
