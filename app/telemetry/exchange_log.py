@@ -54,7 +54,8 @@ def exchange_facts(exchange: Exchange, now_s: float, keys: KeyIndex = NO_KEYS) -
 
 
 def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 2)
+    # To two places; to a whole number `round` is four times as fast.
+    return round(seconds * 100_000) / 100
 
 
 class ExchangeRecord(logging.LogRecord):
