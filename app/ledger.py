@@ -144,7 +144,8 @@ class Entry:
         finally:
             if self._is_open:
                 self._is_open = False
-                self._exchange.fail(*_unfinished())
+                if self._exchange.outcome is None:
+                    self._exchange.fail(*_unfinished())
                 self._end(self._exchange)
 
 
