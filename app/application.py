@@ -4,18 +4,19 @@ from functools import cached_property
 from typing import Any
 
 from flask import Flask, Request, Response
-from flask.globals import request_ctx
+from flask.ctx import AppContext, RequestContext
+from flask.globals import _cv_app, _cv_request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
+
+NO_SESSION = NullSession()
 
 
 class NoSessions(SessionInterface):
     """Nobody logs in here: no cookie is read, none is written."""
 
-    _none = NullSession()
-
     def open_session(self, _app: Flask, _request: Request) -> NullSession:
-        return self._none
+        return NO_SESSION
 
     def is_null_session(self, _session: object) -> bool:
         return True
@@ -24,10 +25,38 @@ class NoSessions(SessionInterface):
         """There is none."""
 
 
+class LateRequest(Request):
+    """Flask's request, whose parts are worked out when the first of them is asked for: the rooms read the environ."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+
+    def __getattr__(self, name: str) -> Any:
+        if "method" in vars(self):
+            raise AttributeError(name, name=name, obj=self)
+        # Not into the environ: what refers to itself in a circle waits for the collector.
+        super().__init__(self.environ, populate_request=False)
+        return getattr(self, name)
+
+
+class PlainContext(RequestContext):
+    """The context of a request in an app that is plain: no hook and no signal waits for its beginning or its end."""
+
+    def push(self) -> None:
+        self._before = _cv_app.set(AppContext(self.app)), _cv_request.set(self)
+        self.match_request()
+
+    def pop(self, _fault: BaseException | None = None) -> None:
+        no_app, no_request = self._before
+        _cv_request.reset(no_request)
+        _cv_app.reset(no_app)
+
+
 class Application(Flask):
     """Flask, whose routes are the same on every host, and which looks for hooks once and not with each request."""
 
     session_interface = NoSessions()
+    request_class = LateRequest
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return what matches the request's path and method; its Host has no say in that."""
@@ -41,6 +70,11 @@ class Application(Flask):
         """Only app-wide `before_request` hooks are registered; once requests come, Flask takes no more of them."""
         hooks = (self.url_value_preprocessors, self.after_request_funcs, self.teardown_request_funcs)
         return not any(hooks) and not self.teardown_appcontext_funcs and set(self.before_request_funcs) <= {None}
+
+    def request_context(self, environ: dict[str, Any]) -> RequestContext:
+        if not self.is_plain:
+            return super().request_context(environ)
+        return PlainContext(self, environ, session=NO_SESSION)
 
     def full_dispatch_request(self) -> Response:
         """Return the answer of the request's view, or of the handler of what it raised.
@@ -63,15 +97,7 @@ class Application(Flask):
         return None
 
     def _viewed(self) -> Any:
-        request = request_ctx.request
+        request = _cv_request.get().request
         if request.routing_exception is not None or request.url_rule is None:
             self.raise_routing_exception(request)
         return self.view_functions[request.url_rule.endpoint](**(request.view_args or {}))
-
-    def do_teardown_request(self, *fault: Any) -> None:
-        if not self.is_plain:
-            super().do_teardown_request(*fault)
-
-    def do_teardown_appcontext(self, *fault: Any) -> None:
-        if not self.is_plain:
-            super().do_teardown_appcontext(*fault)

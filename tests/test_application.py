@@ -1,7 +1,12 @@
 """What was left out of Flask is not missed: routes on every host, no cookies, and hooks where there are any."""
 
+import gc
+import weakref
+from contextlib import suppress
+
 import pytest
-from flask import Response
+from flask import Request, Response, has_app_context, has_request_context, request
+from werkzeug.test import EnvironBuilder
 
 from app.application import Application
 
@@ -59,3 +64,55 @@ def test_every_other_hook_is_called_as_flask_would(register):
     assert not app.is_plain
     assert app.test_client().get("/a/b").text == "b"
     assert len(called) == 1
+
+
+def test_the_parts_of_a_request_are_those_that_flask_tells():
+    app, told = the_app(), []
+    names = ("path", "method", "query_string", "remote_addr", "scheme", "root_path", "server", "full_path", "headers")
+
+    def view():
+        told.extend((name, getattr(request, name), getattr(Request(request.environ), name)) for name in names)
+        return "seen"
+
+    app.add_url_rule("/view", "view", view)
+
+    app.test_client().get("/view?a=b&a=c", headers={"X-Y": "z"})
+
+    assert [name for name, ours, flasks in told if str(ours) != str(flasks)] == []
+    assert told[1:3] == [("method", "GET", "GET"), ("query_string", b"a=b&a=c", b"a=b&a=c")]
+
+
+def test_a_request_has_no_part_that_flask_has_not():
+    app = the_app()
+    app.add_url_rule("/none", "none", lambda: str(hasattr(request, "no_such_part")))
+
+    assert app.test_client().get("/none").text == "False"
+
+
+class Unhandled(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("fault", [None, LookupError, Unhandled])
+def test_nothing_of_a_request_stays_behind(fault):
+    app, seen = the_app(), []
+
+    def view():
+        seen.append(weakref.ref(request._get_current_object()))
+        assert has_app_context()
+        if fault:
+            raise fault
+        return request.method
+
+    app.add_url_rule("/view", "view", view)
+    gc.disable()
+    try:
+        with suppress(Unhandled):
+            app(EnvironBuilder("/view").get_environ(), lambda *_: None)
+
+        assert (has_request_context(), has_app_context()) == (False, False)
+        if fault is None:
+            assert seen[0]() is None, "the request waits for the collector"
+    finally:
+        gc.enable()
+    assert len(seen) == 1
