@@ -4,8 +4,8 @@ Reading is strict (RFC 9112): an answer that two parsers could read differently 
 because what follows it on the connection may belong to another client's exchange.
 """
 
-from dataclasses import dataclass
 from re import compile as compile_pattern
+from typing import NamedTuple
 
 from app.fields import Fields
 from app.framing import BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder, Malformed, field_section
@@ -16,18 +16,19 @@ MAX_HEAD_BYTES = 128 * 1024
 STATUS_LINE = compile_pattern(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t \x21-\x7e\x80-\xff]*))?\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """A status line and its fields, as received; names and values decoded as latin-1."""
 
     minor_version: int
     status: int
     reason: str
     fields: Fields
+    by_name: dict[str, list[str]]
+    """The same fields: lower-case names, and their values in order."""
 
     def values(self, name: str) -> list[str]:
         """Return the values of every field of this lower-case name, in order."""
-        return [value for field, value in self.fields if field.lower() == name]
+        return self.by_name.get(name, [])
 
 
 def request_head(method: str, target: str, authority: str, fields: Fields) -> bytes:
@@ -51,7 +52,10 @@ def response_head(head: bytes) -> ResponseHead:
     if status_line is None:
         raise Malformed("its status line is not HTTP/1.0 or HTTP/1.1")
     fields = field_section(text, status_line.end())
-    return ResponseHead(int(status_line[1]), int(status_line[2]), status_line[3] or "", fields)
+    by_name: dict[str, list[str]] = {}
+    for name, value in fields:
+        by_name.setdefault(name.lower(), []).append(value)
+    return ResponseHead(int(status_line[1]), int(status_line[2]), status_line[3] or "", fields, by_name)
 
 
 def body_decoder(head: ResponseHead, method: str) -> BodyDecoder:
