@@ -40,7 +40,7 @@ class UpstreamRequest(requests.PreparedRequest):
     method: str
 
     def __init__(self, method: str, leads_to: HttpTarget, target: str, fields: Fields, upload: RequestBody) -> None:
-        super().__init__()
+        # Not super().__init__(): it makes hooks and empty fields, to be prepared; nothing here is.
         self.method = method
         self.url = f"{leads_to.scheme}://{leads_to.authority}{target}"
         self.origin = Origin(leads_to.scheme, leads_to.host, leads_to.port)
