@@ -105,26 +105,29 @@ def _fields(text: str, position: int, limits: Limits) -> Fields:
         fields = field_section(text, position)
     except Malformed as fault:
         raise InvalidRequest(BROKEN) from fault
-    if len(fields) > limits.fields or max(map(len, text[position:].split("\r\n"))) + 2 > limits.field_size:
+    # No line is longer than all of them together, which is all there is to know of most heads.
+    if len(fields) > limits.fields or (
+        len(text) - position > limits.field_size
+        and max(map(len, text[position:].split("\r\n"))) + 2 > limits.field_size
+    ):
         raise too_large(limits)
     return [(name.upper(), value) for name, value in fields]
 
 
 def _understood(head: RequestHead) -> RequestHead:
     """Return the head with what its fields say (RFC 9112 §6.3, §9.3; RFC 9110 §10.1.1)."""
-    seen: dict[str, str] = {}
-    connection = ""
-    for name, value in head.fields:
-        if name == "CONNECTION":
-            connection += f",{value.lower()}"
-        elif name in ONCE and name in seen:
+    said = dict(head.fields)
+    if len(said) < len(head.fields):
+        names = [name for name, _ in head.fields]
+        if any(names.count(name) > 1 for name in ONCE):
             raise InvalidRequest(BROKEN)
-        seen[name] = value
-    options = {option.strip() for option in connection.split(",")} if connection else ()
+        said["CONNECTION"] = ",".join(value for name, value in head.fields if name == "CONNECTION")
+    connection = said.get("CONNECTION")
+    options = {option.strip() for option in connection.lower().split(",")} if connection else ()
     head.is_last = "close" in options or (head.minor_version == 0 and "keep-alive" not in options)
     head.is_last = head.is_last or head.method == "CONNECT"
-    _read_framing(head, seen.get("CONTENT-LENGTH"), seen.get("TRANSFER-ENCODING"))
-    if (expectation := seen.get("EXPECT")) is not None:
+    _read_framing(head, said.get("CONTENT-LENGTH"), said.get("TRANSFER-ENCODING"))
+    if (expectation := said.get("EXPECT")) is not None:
         if expectation.lower() != "100-continue":
             raise ExpectationFailed("The only expectation met is 100-continue.")
         head.expects_continue = head.minor_version == 1

@@ -147,6 +147,7 @@ def test_continue_is_expected_in_any_case_and_of_http_1_1():
         (b"GET / HTTP/1.1", [], False),
         (b"GET / HTTP/1.1", [b"Connection: x, Close"], True),
         (b"GET / HTTP/1.1", [b"Connection: keep-alive", b"Connection: close"], True),
+        (b"GET / HTTP/1.1", [b"Connection: close", b"X: 1", b"Connection: keep-alive"], True),
         (b"GET / HTTP/1.0", [], True),
         (b"GET / HTTP/1.0", [b"Connection: Keep-Alive"], False),
         (b"CONNECT a:1 HTTP/1.1", [], True),
