@@ -62,7 +62,7 @@ def refuse_malformed(exchange: Exchange) -> None:
     hosts = [value for name, value in exchange.fields if len(name) == 4 and name.lower() == "host"]
     if not hosts and not exchange.is_http_1_0:
         raise InvalidRequest("The Host header is missing.", param="Host")
-    if len(hosts) > 1 or any(HOST.fullmatch(host) is None for host in hosts):
+    if len(hosts) > 1 or (hosts and HOST.fullmatch(hosts[0]) is None):
         raise InvalidRequest("The Host header is not one host name with an optional port.", param="Host")
     if has_dot_segment(exchange.path):
         raise InvalidRequest("The path has a dot segment; send it resolved.")

@@ -9,9 +9,9 @@ from re import compile as compile_pattern
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 # RFC 3986 §3.2.2: a name, an IPv4 address or a bracketed IPv6 one, and perhaps a port. In http it is never empty
-# (RFC 9110 §4.2.1).
+# (RFC 9110 §4.2.1). Possessive: by its first character it is clear what each part is, and the name is one run mostly.
 HOST = compile_pattern(
-    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?",
+    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})++)(?::[0-9]*)?",
 )
 PLACEHOLDER = compile_pattern(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
