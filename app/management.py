@@ -5,11 +5,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response
 
 from app import router
+from app.arrival import current_exchange
 from app.errors import RequestTooLarge
-from app.exchange import EXCHANGE, Exchange
+from app.exchange import Exchange
 from app.issuing.answers import Answer
 from app.issuing.issuer import Issuer
 from app.issuing.openapi import PAGES, Page, document
@@ -35,7 +36,7 @@ def _view(
     page: Page, act: Callable[[Any], Answer], require_master: Callable[[Exchange], object]
 ) -> Callable[[], Response]:
     def view() -> Response:
-        exchange: Exchange = request.environ[EXCHANGE]
+        exchange = current_exchange()
         require_master(exchange)
         form = query_form(page.form, exchange.query) if page.is_read else json_form(page.form, _body(exchange))
         # A secret may be in it, which no cache may keep (RFC 9111 §5.2.2.5).

@@ -6,7 +6,8 @@ from typing import Protocol
 from flask import Blueprint, Flask, Response, request
 
 from app import router
-from app.exchange import EXCHANGE, Exchange
+from app.arrival import current_exchange
+from app.exchange import Exchange
 from app.store_errors import StoreUnavailable
 from app.stores.native_thread import NativeThread, ThreadBusy, ThreadStuck
 
@@ -32,7 +33,7 @@ def init_app(app: Flask, exposition: Exposition, require_master: Callable[[Excha
 
     def metrics() -> Response:
         if require_master is not None:
-            require_master(request.environ[EXCHANGE])
+            require_master(current_exchange())
         accept = request.headers.get("Accept", "")
         try:
             text, media_type = thread.run(lambda: exposition.told(accept), TIMEOUT_S)

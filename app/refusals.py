@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from app import errors
-from app.arrival import refuse_malformed
+from app.arrival import current_exchange, refuse_malformed
 from app.dialects import error_answer
-from app.exchange import EXCHANGE, Exchange, Outcome
+from app.exchange import Outcome
 
 logger = logging.getLogger("tollhouse")
 
@@ -20,7 +20,7 @@ CLIENT_CLOSED_REQUEST = 499
 
 def init_app(app: Flask) -> None:
     """Refuse malformed requests before they are routed, and render every refusal in one place."""
-    app.before_request(lambda: refuse_malformed(request.environ[EXCHANGE]))
+    app.before_request(lambda: refuse_malformed(current_exchange()))
     app.register_error_handler(errors.Refusal, refused)
     app.register_error_handler(errors.TransferBroken, client_left)
     app.register_error_handler(NotFound, lambda _: refused(errors.RouteNotFound("No route has this path.")))
@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
 
 def refused(refusal: errors.Refusal) -> Response:
     """Return the answer that tells this refusal."""
-    exchange: Exchange = request.environ[EXCHANGE]
+    exchange = current_exchange()
     if isinstance(refusal, errors.UpstreamError):
         exchange.fail(Outcome.UPSTREAM_FAILED, f"{refusal.code}: {refusal.__cause__ or refusal.message}", refusal.code)
     else:
@@ -49,7 +49,7 @@ def method_not_allowed(fault: MethodNotAllowed) -> Response:
 
 def client_left(fault: errors.TransferBroken) -> Response:
     """Return an answer for nobody: the client closed its connection before one began."""
-    exchange: Exchange = request.environ[EXCHANGE]
+    exchange = current_exchange()
     exchange.fail(Outcome.CLIENT_LEFT, str(fault.strerror))
     return HangUp(fault)
 
@@ -71,6 +71,6 @@ class HangUp(Response):
 
 def failed(fault: Exception) -> Response:
     """Return a 500 that tells nothing; the traceback goes to the log under the request id."""
-    exchange: Exchange = request.environ[EXCHANGE]
+    exchange = current_exchange()
     logger.error("fault in exchange %s", exchange.request_id, exc_info=fault)
     return refused(errors.InternalError("The gateway failed; its log tells more under this request id."))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from re import compile as compile_pattern
 from typing import NoReturn
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response
 
 from app import router
+from app.arrival import current_exchange
 from app.errors import MethodNotAllowed
-from app.exchange import EXCHANGE, Exchange
+from app.exchange import Exchange
 from app.settings.gateway import Route
 from app.targets import PLACEHOLDER
 
@@ -35,7 +36,7 @@ def blueprint(route: Route, gates: Sequence[Gate], carry: Carry) -> Blueprint:
     door = Blueprint(route.place.replace(".", "/"), __name__)
 
     def enter(**segments: str) -> Response:
-        exchange = request.environ[EXCHANGE]
+        exchange = current_exchange()
         exchange.route, exchange.error_format = route.path, route.error_format
         for gate in gates:
             gate(exchange, route)
@@ -79,7 +80,7 @@ def _refuse_method(routes: list[Route]) -> Callable[..., NoReturn]:
     path, allow = routes[0].path, tuple(dict.fromkeys(method for route in routes for method in route.methods))
 
     def refuse(**_segments: str) -> NoReturn:
-        exchange = request.environ[EXCHANGE]
+        exchange = current_exchange()
         exchange.route, exchange.error_format = path, routes[0].error_format
         raise MethodNotAllowed(f"The route {path} takes {', '.join(allow)}.", allow=allow)
 
