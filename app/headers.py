@@ -53,19 +53,30 @@ NOT_RELAYED_BACK = HOP_BY_HOP | {"server", "date", "x-gateway-request-id"}
 
 def named_by_connection(fields: Iterable[tuple[str, str]]) -> set[str]:
     """Return the canonical names that Connection fields declare hop-by-hop."""
-    values = [value for name, value in fields if canonical(name) == "connection"]
-    return {canonical(option.strip()) for value in values for option in value.split(",")}
+    return _options([value for name, value in fields if canonical(name) == "connection"])
 
 
 def end_to_end(fields: Fields, never: frozenset[str] = HOP_BY_HOP) -> Fields:
     """Return the fields that may travel on, in the order they came.
 
-    Leaves out those in `never` (canonical names) and every field a Connection field names
-    (RFC 9110 §7.6.1). Order is kept: a proxy may not reorder fields of one name (§5.3).
+    Leaves out those in `never` (canonical names) and Connection with every field that it names (RFC 9110 §7.6.1).
+    Order is kept: a proxy may not reorder fields of one name (§5.3).
     """
-    named = named_by_connection(fields)
-    ends_here = never if named <= never else never | named
-    return [field for field in fields if canonical(field[0]) not in ends_here]
+    travelling, connection = [], []
+    for field in fields:
+        name = canonical(field[0])
+        if name == "connection":
+            connection.append(field[1])
+        elif name not in never:
+            travelling.append(field)
+    if connection and (named := _options(connection) - never):
+        return [field for field in travelling if canonical(field[0]) not in named]
+    return travelling
+
+
+def _options(connection: Iterable[str]) -> set[str]:
+    """Return the options that values of Connection list, as canonical names."""
+    return {canonical(option.strip()) for value in connection for option in value.split(",")}
 
 
 class UpstreamFields:
