@@ -1,14 +1,19 @@
 """The Flask application, without what a gateway never uses and would pay for with each request."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from typing import Any
 
 from flask import Flask, Request, Response
 from flask.ctx import AppContext, RequestContext
 from flask.globals import _cv_app, _cv_request
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, Rule
 
+# Of so many paths is remembered which rule they met. Clients think of paths, so long ones are not kept.
+MOST_PATHS = 1024
+LONGEST_PATH = 256
 NO_SESSION = NullSession()
 
 
@@ -42,9 +47,19 @@ class LateRequest(Request):
 class PlainContext(RequestContext):
     """The context of a request in an app that is plain: no hook and no signal waits for its beginning or its end."""
 
+    app: "Application"
+
     def push(self) -> None:
         self._before = _cv_app.set(AppContext(self.app)), _cv_request.set(self)
         self.match_request()
+
+    def match_request(self) -> None:
+        environ, request = self.request.environ, self.request
+        match = self.app.remembered_match if len(environ["PATH_INFO"]) <= LONGEST_PATH else self.app.match
+        try:
+            request.url_rule, request.view_args = match(environ["PATH_INFO"], environ["REQUEST_METHOD"])
+        except HTTPException as fault:
+            request.routing_exception = fault
 
     def pop(self, _fault: BaseException | None = None) -> None:
         no_app, no_request = self._before
@@ -59,11 +74,26 @@ class Application(Flask):
     request_class = LateRequest
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return what matches the request's path and method; its Host has no say in that."""
-        if request is None:
+        """Return what matches the request's path and method, its Host having no say; a plain context does without."""
+        if request is None or self.is_plain:
             return None
-        environ = request.environ
-        return MapAdapter(self.url_map, "", "", "", "http", environ["PATH_INFO"], environ["REQUEST_METHOD"])
+        return self._adapter(request.environ["PATH_INFO"], request.environ["REQUEST_METHOD"])
+
+    def _adapter(self, path: str, method: str) -> MapAdapter:
+        return MapAdapter(self.url_map, "", "", "", "http", path, method)
+
+    def match(self, path: str, method: str) -> tuple[Rule, dict[str, Any]]:
+        """Return the rule that takes this path and method, and the parts of the path. Raises HTTPException."""
+        rule, parts = self._adapter(path, method).match(return_rule=True)
+        return rule, dict(parts)
+
+    @cached_property
+    def remembered_match(self) -> Callable[[str, str], tuple[Rule, dict[str, Any]]]:
+        """As `match`, which takes werkzeug 5 us and leaves eight objects to collect; most clients ask for few paths.
+
+        No rule is added once requests come, and what raises is not remembered.
+        """
+        return lru_cache(MOST_PATHS)(self.match)
 
     @cached_property
     def is_plain(self) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from flask import Request, Response, has_app_context, has_request_context, request
 from werkzeug.test import EnvironBuilder
 
-from app.application import Application
+from app.application import LONGEST_PATH, Application
 
 
 def the_app():
@@ -23,6 +23,28 @@ def test_routes_are_the_same_on_every_host():
     answers = [client.get("/a/b", headers={"Host": host}) for host in ("gateway.test", "other:1", "[::1]:4000")]
 
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, "b")] * 3
+
+
+def test_a_path_leads_to_the_same_view_however_often_it_is_asked_for():
+    client, long = the_app().test_client(), "x" * (LONGEST_PATH + 1)
+
+    for _ in range(2):
+        assert [client.get(f"/a/{name}").text for name in ("b", "c", long)] == ["b", "c", long]
+        assert client.post("/a/b").status_code == 405
+        assert client.get("/nowhere").status_code == 404
+
+
+def test_a_view_cannot_change_what_is_remembered_of_its_path():
+    app = the_app()
+
+    def view(**parts):
+        parts["name"] += "!"
+        return parts["name"]
+
+    app.add_url_rule("/view/<name>", "view", view)
+    client = app.test_client()
+
+    assert [client.get("/view/b").text for _ in range(2)] == ["b!", "b!"]
 
 
 def test_nobody_has_a_session():
