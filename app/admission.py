@@ -74,9 +74,10 @@ class Admission:
         is_admitted = exchange.principal is not None
         texts = {*presented, *elsewhere(exchange.fields, exchange.query)} - self._known.own
         found = {presented[0]} & texts if is_admitted else set()
-        doubtful = [text for text in texts - found if STORABLE.fullmatch(text)]
-        found.update(text for text in doubtful[:MOST_ASKED] if self._is_key(text, is_admitted))
-        found.update(doubtful[MOST_ASKED:])
+        if texts != found:
+            doubtful = [text for text in texts - found if STORABLE.fullmatch(text)]
+            found.update(text for text in doubtful[:MOST_ASKED] if self._is_key(text, is_admitted))
+            found.update(doubtful[MOST_ASKED:])
         return found
 
     def _is_key(self, secret: str, is_admitted: bool) -> bool:

@@ -6,7 +6,8 @@ in one request. A leading `Bearer ` (any case) is dropped everywhere, as LiteLLM
 
 import binascii
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from re import IGNORECASE
 from re import compile as compile_pattern
 from urllib.parse import unquote, unquote_plus
@@ -20,6 +21,9 @@ SCHEME = compile_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\s+\S")
 # Signature Version 4: `AWS4-HMAC-SHA256 Credential=<access key id>/<date>/<region>/<service>/aws4_request, ...`
 SIGV4 = compile_pattern(r"AWS4-HMAC-SHA256\s.*?Credential=([^/,\s]+)/")
 PLAIN = ("api-key", "x-api-key", "x-goog-api-key")
+CARRIERS = frozenset(("x-litellm-api-key", "authorization", *PLAIN))
+# Stands for the pair of a query: no field has such a name.
+QUERY_KEY = "?key"
 # What is taken for a carrier's name: other marks between its words (`api_key`), a field's name in a query.
 ALIKE = frozenset(
     name.replace("-", mark)
@@ -33,6 +37,9 @@ STORABLE = compile_pattern(r"[A-Za-z0-9\-._~]{16,256}")
 # The pattern begins with what is rare, so that texts are passed over fast.
 ISSUED = compile_pattern(r"sk-(?:(?<![A-Za-z0-9_-]sk-)|(?<=%[0-9A-Fa-f]{2}sk-))[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 
+# A carrier's name, and what reads a key out of its value.
+Place = tuple[str, Callable[[str], str]]
+
 
 def carried(fields: Fields, query: str | None, key_header: str | None = None, *, is_basic: bool = False) -> list[str]:
     """Return what could be a key, the one that decides first; empty text is left out.
@@ -40,7 +47,14 @@ def carried(fields: Fields, query: str | None, key_header: str | None = None, *,
     `key_header` is the lower-case name that `litellm_user_api_key` gives; `is_basic` makes the user half of
     Basic a carrier (`custom_auth_parser: langfuse`). Malformed base64 carries nothing.
     """
-    return [text for text in _carried(fields, query, key_header, is_basic) if text]
+    values: dict[str, list[str]] = {}
+    for name, value in fields:
+        if (known := name.lower()) in CARRIERS or known == key_header:
+            values.setdefault(known, []).append(value)
+    if query:
+        values[QUERY_KEY] = [value for name, value in _pairs(query) if name == "key"]
+    places = _places(key_header, is_basic)
+    return [text for name, read in places for value in values.get(name, ()) if (text := read(value))]
 
 
 def elsewhere(fields: Fields, query: str | None) -> set[str]:
@@ -50,13 +64,17 @@ def elsewhere(fields: Fields, query: str | None) -> set[str]:
     names are left alone: to ask a store for each value of them would cost more than it could find.
     """
     values = [value for _, value in fields]
-    decoded = [_decoded(value) for value in values if value[:5].lower() == "basic"]
-    found = set(_issued("\n".join((*values, *decoded, query or ""))))
+    text = "\n".join(values)
+    if "basic" in text.lower():
+        text = "\n".join((text, *map(_decoded, values)))
+    found = set(_issued(f"{text}\n{query}" if query else text))
     for name, value in fields:
         if name.lower() in ALIKE:
             found |= texts(value)
-    found.update(bare(value) for name, value in _pairs(query) if name.lower() in ALIKE)
-    return found - {""}
+    if query:
+        found.update(bare(value) for name, value in _pairs(query) if name.lower() in ALIKE)
+        found.discard("")
+    return found
 
 
 def _issued(text: str) -> list[str]:
@@ -68,8 +86,8 @@ def _issued(text: str) -> list[str]:
 
 def texts(value: str) -> set[str]:
     """Return every text in a field's value that could be a key, whatever the field is called."""
-    if len((plain := bare(value)).split()) < 2:
-        return {plain} - {""}
+    if len(words := (plain := bare(value)).split()) < 2:
+        return set(words)
     signed = SIGV4.match(value)
     _, _, behind_scheme = value.strip().partition(" ")
     decoded = _decoded(value)
@@ -104,31 +122,30 @@ def bare(value: str) -> str:
     return text if scheme is None else text[scheme.end() :].strip()
 
 
-def query_values(query: str | None, name: str) -> list[str]:
-    """Return what could be keys in the raw query's pairs of this name, decoded."""
-    return [bare(value) for key, value in _pairs(query) if key == name]
-
-
-def _pairs(query: str | None) -> Iterator[tuple[str, str]]:
+def _pairs(query: str) -> Iterator[tuple[str, str]]:
     """Yield (name, value) of the raw query's pairs, decoded."""
-    if query:
-        for pair in query.split("&"):
-            name, _, value = pair.partition("=")
-            yield unquote_plus(name), unquote_plus(value)
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        yield unquote_plus(name), unquote_plus(value)
 
 
-def _carried(fields: Fields, query: str | None, key_header: str | None, is_basic: bool) -> Iterator[str]:
-    values: dict[str, list[str]] = {}
-    for name, value in fields:
-        values.setdefault(name.lower(), []).append(value)
-    authorizations = values.get("authorization", [])
-    if key_header:
-        yield from map(bare, values.get(key_header, []))
-    if is_basic:
-        yield from map(basic_user, authorizations)
-    yield from map(bare, values.get("x-litellm-api-key", []))
-    yield from (bare(value) for value in authorizations if BEARER.match(value) or not SCHEME.match(value))
-    for name in PLAIN:
-        yield from map(bare, values.get(name, []))
-    yield from query_values(query, "key")
-    yield from (found[1] for value in authorizations if (found := SIGV4.match(value)))
+@lru_cache
+def _places(key_header: str | None, is_basic: bool) -> tuple[Place, ...]:
+    """Return the carriers of a route in their order."""
+    return (
+        *([(key_header, bare)] if key_header else []),
+        *([("authorization", basic_user)] if is_basic else []),
+        ("x-litellm-api-key", bare),
+        ("authorization", _of_no_other_scheme),
+        *((name, bare) for name in (*PLAIN, QUERY_KEY)),
+        ("authorization", _access_key_id),
+    )
+
+
+def _of_no_other_scheme(value: str) -> str:
+    return bare(value) if BEARER.match(value) or not SCHEME.match(value) else ""
+
+
+def _access_key_id(value: str) -> str:
+    signed = SIGV4.match(value)
+    return signed[1] if signed else ""

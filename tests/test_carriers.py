@@ -6,7 +6,7 @@ from string import printable
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.carriers import ISSUED, STORABLE, basic_user, carried, elsewhere, query_values, texts
+from app.carriers import ISSUED, STORABLE, basic_user, carried, elsewhere, texts
 from app.issuing.forms import NewKey
 from app.issuing.issuer import new_secret
 
@@ -95,7 +95,7 @@ def test_a_basic_credential_needs_its_colon_and_is_withheld_without():
 
 
 def test_query_values_are_decoded_and_keep_their_order():
-    assert query_values("key=a%2Bb&k%65y=c+d&kEy=e&key", "key") == ["a+b", "c d", ""]
+    assert carried([], "key=a%2Bb&k%65y=c+d&kEy=e&key&key=Bearer%20f") == ["a+b", "c d", "f"]
 
 
 ISSUED_KEY = "sk-" + "Aa0_-" * 8 + "xyz"
