@@ -26,7 +26,10 @@ EMPTY = bytes(8 * HEAD)
 class Stamps:
     """The stamps that are in the window at a time, read and written in one transaction."""
 
-    __slots__ = ("_end", "_first", "_key", "_left", "_now", "_open", "_stale", "_txn", "_window_ns", "is_new")
+    __slots__ = (
+        *("_end", "_first", "_key", "_left", "_now", "_oldest", "_open", "_stale", "_txn", "_window_ns"),
+        "is_new",
+    )
 
     def __init__(self, txn: "lmdb.Transaction[bytes]", name: str, now: int, window_s: int) -> None:
         self._txn, self._now, self._window_ns = txn, now, window_s * SECOND_NS
@@ -37,6 +40,7 @@ class Stamps:
         self._first, self._end = self._open[0], self._open[1]
         self._stale = self._first
         self._left = 0
+        self._oldest: array[int] | None = None
         self._leave_out(now - self._window_ns)
 
     def __len__(self) -> int:
@@ -45,7 +49,8 @@ class Stamps:
     def leaves_s(self, index: int) -> float:
         """Return the seconds until the stamp at that place, oldest first, is out of the window."""
         number, offset = divmod(self._left + index, PAGE_STAMPS)
-        stamp = self._page(self._first + number)[offset]
+        page = self._oldest if number == 0 else None
+        stamp = (page or self._page(self._first + number))[offset]
         return (stamp + self._window_ns + 1 - self._now) / SECOND_NS
 
     def append(self, stamp: int, amount: int) -> None:
@@ -86,7 +91,7 @@ class Stamps:
         while self._first < self._end:
             page = self._page(self._first)
             if page[-1] >= since:
-                self._left = bisect_left(page, since)
+                self._oldest, self._left = page, bisect_left(page, since)
                 return
             self._first += 1
         del self._open[HEAD : bisect_left(self._open, since, HEAD)]
