@@ -50,6 +50,10 @@ LONGEST_NAME = 64
 # Server and Date are the gateway's own (RFC 9110 §6.6.1, §10.2.4); gunicorn writes them.
 NOT_RELAYED_BACK = HOP_BY_HOP | {"server", "date", "x-gateway-request-id"}
 
+# Of a client's field: the name under which it is sent; the name of the field that an `x-pass-NAME` field asks for;
+# whether it is a Connection field. The first two are "" where nothing is sent.
+Fate = tuple[str, str, bool]
+
 
 def named_by_connection(fields: Iterable[tuple[str, str]]) -> set[str]:
     """Return the canonical names that Connection fields declare hop-by-hop."""
@@ -93,19 +97,31 @@ class UpstreamFields:
         self._forwards = forwards
         self._configured = configured
         self._replaced = {canonical(name) for name in (*hidden, *(name for name, _ in configured))}
-        self._kept = remembering(self._kept_as)
-        self._passed = remembering(self._passed_as)
+        self._fates = Remembered(self._fate)
 
     def of(self, client_fields: Fields) -> Fields:
         """Return what of the client's fields travels, in order, and the operator's behind it."""
-        if ends_here := named_by_connection(client_fields) - FRAMING:
-            client_fields = [field for field in client_fields if canonical(field[0]) not in ends_here]
-        passed = [(name, value) for wanted, value in client_fields if (name := self._passed(wanted))]
-        kept = [(name, value) for sent, value in client_fields if (name := self._kept(sent))]
+        kept: Fields = []
+        passed: Fields = []
+        ends_here: set[str] = set()
+        for name, value in client_fields:
+            kept_as, passed_as, is_connection = self._fates[name]
+            if kept_as:
+                kept.append((kept_as, value))
+            elif passed_as:
+                passed.append((passed_as, value))
+            elif is_connection:
+                ends_here |= named_by_connection([(name, value)]) - FRAMING
+        if ends_here:
+            ends_here.add("connection")
+            return self.of([field for field in client_fields if canonical(field[0]) not in ends_here])
         if passed:
             wanted = {canonical(name) for name, _ in passed}
             kept = [field for field in kept if canonical(field[0]) not in wanted] + passed
         return one_cookie_line(kept) + self._configured
+
+    def _fate(self, name: str) -> Fate:
+        return self._kept_as(name), self._passed_as(name), canonical(name) == "connection"
 
     def _kept_as(self, name: str) -> str:
         """Return the name under which a client's field of this name is sent; "" where it is not."""
@@ -151,10 +167,19 @@ def one_cookie_line(fields: Fields) -> Fields:
     return [*others[:first], ("Cookie", "; ".join(cookies)), *others[first:]]
 
 
-def remembering(decide: Callable[[str], str]) -> Callable[[str], str]:
-    """Return the function with a memory for short names."""
-    remembered = lru_cache(MOST_NAMES_A_ROUTE)(decide)
-    return lambda name: remembered(name) if len(name) <= LONGEST_NAME else decide(name)
+class Remembered(dict[str, Fate]):
+    """What was decided about names, the long ones left out; when there are too many, all are forgotten."""
+
+    def __init__(self, decide: Callable[[str], Fate]) -> None:
+        self._decide = decide
+
+    def __missing__(self, name: str) -> Fate:
+        fate = self._decide(name)
+        if len(name) <= LONGEST_NAME:
+            if len(self) == MOST_NAMES_A_ROUTE:
+                self.clear()
+            self[name] = fate
+        return fate
 
 
 @lru_cache(MOST_NAMES)

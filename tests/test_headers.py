@@ -9,6 +9,7 @@ from app.headers import (
     CREDENTIALS,
     FRAMING,
     HOP_BY_HOP,
+    MOST_NAMES_A_ROUTE,
     NOT_RELAYED_BACK,
     PASS_PREFIX,
     UpstreamFields,
@@ -62,6 +63,19 @@ def test_long_names_that_clients_think_of_are_not_remembered():
         fields.of([("X-SHORT", "1"), ("X-" + "A" * 8_000, "1")])
 
     assert [len(name) for name in asked] == [7, 8_002, 8_002]
+
+
+def test_of_names_that_clients_think_of_a_route_remembers_only_so_many():
+    asked = []
+    fields = UpstreamFields(lambda name: asked.append(name) is None, [])
+
+    for number in range(10 * MOST_NAMES_A_ROUTE):
+        fields.of([(f"X-{number}", "1")])
+    fields.of([(f"X-{number}", "1"), ("X-0", "1")])
+
+    assert len(fields._fates) <= MOST_NAMES_A_ROUTE
+    assert asked.count("x-0") == 2
+    assert asked.count(f"x-{number}") == 1
 
 
 def lower_names(fields):
