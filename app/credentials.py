@@ -18,7 +18,7 @@ from app.key_index import BESIDE_LONG, SHORTEST_LONG, KeyIndex
 # RFC 6265 §4.2).
 BESIDE_SHORT = r'[^\s,;="]'
 # How credentials begin in which a key is one part.
-HIDING = ("basic", "aws4-")
+BASIC, SIGNED = HIDING = ("basic", "aws4-")
 # A key that we issued (43 characters behind `sk-`), and what else is written so: providers' keys.
 SECRET = compile_pattern(r"sk-[A-Za-z0-9_-]{32,}")
 STARS = "****"
@@ -28,15 +28,14 @@ def without_keys(fields: Fields, keys: KeyIndex) -> Fields:
     """Return the fields in which none of these keys stands: bare, beside other words, in a URL or a Basic pair."""
     if not keys:
         return fields
-    read = {value: _opened(value) if _hides(value) else value for _, value in fields}
-    for key in keys.among_words("\n".join(read.values())):
-        bring = {value for value, text in read.items() if key in text and _alone(key).search(text)}
-        fields = [field for field in fields if field[1] not in bring]
-    return fields
-
-
-def _hides(value: str) -> bool:
-    return "%" in value or value[:5].lower() in HIDING
+    read = [value for _, value in fields]
+    text = "\n".join(read)
+    lower = text.lower()
+    if "%" in text or BASIC in lower or SIGNED in lower:
+        read = [_opened(value) for value in read]
+        text = "\n".join(read)
+    bring = {one for key in keys.among_words(text) for one in read if key in one and _alone(key).search(one)}
+    return [field for field, one in zip(fields, read, strict=True) if one not in bring] if bring else fields
 
 
 def _opened(value: str) -> str:
