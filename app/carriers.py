@@ -72,7 +72,7 @@ def elsewhere(fields: Fields, query: str | None) -> set[str]:
         if name.lower() in ALIKE:
             found |= texts(value)
     if query:
-        found.update(bare(value) for name, value in _pairs(query) if name.lower() in ALIKE)
+        found.update(bare(value) for _, value in _pairs(query))
         found.discard("")
     return found
 
@@ -123,10 +123,11 @@ def bare(value: str) -> str:
 
 
 def _pairs(query: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, value) of the raw query's pairs, decoded."""
+    """Yield (name, value), decoded, of the raw query's pairs with names like a carrier's."""
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
-        yield unquote_plus(name), unquote_plus(value)
+        if (name := unquote_plus(name)).lower() in ALIKE:
+            yield name, unquote_plus(value)
 
 
 @lru_cache
