@@ -46,9 +46,10 @@ QUIET_WHEN_ALL_END_S = 3.0
 # What a worker opens for itself: stores, metrics, log, event loop.
 OWN_FILES = 64
 # How many clients are told at a time that there is no room for them, and how long each may take to send what it asks:
-# that is divided by their number, so that a crowd is told as soon.
+# that is divided by their number, so that a crowd is told as soon, down to what a question takes in one network.
 TOLD_CONNECTIONS = 32
 ASKS_WITHIN_S = 0.05
+ASKS_WITHIN_A_CROWD_S = 0.02
 # How long one may take that is served all the same, or its TLS.
 TURN_AWAY_S = 1.0
 # How many of these, once told, are listened to that go on sending, and how long.
@@ -127,7 +128,7 @@ class GatewayWorker(GeventWorker):  # type: ignore[misc]
         try:
             self.shake_hands(incoming.client, TURN_AWAY_S / self.spare)
             with gevent.Timeout(TURN_AWAY_S, False):
-                asked = incoming.arrive(ASKS_WITHIN_S / self.spare)
+                asked = incoming.arrive(max(ASKS_WITHIN_S / self.spare, ASKS_WITHIN_A_CROWD_S))
             if not HEALTH_ASKED.match(asked) or END_OF_HEAD not in asked:
                 raise ServerOverloaded("This gateway holds as many connections as it can; try again.")
             with gevent.Timeout(TURN_AWAY_S, False):

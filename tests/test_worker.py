@@ -3,14 +3,16 @@
 import socket
 from types import SimpleNamespace
 
+import gevent
 import pytest
 from gevent import socket as gevent_socket
 
 from app.parting import Leaving
 from app.serving.head import Limits
 from app.serving.incoming import Incoming
-from app.worker import GatewayWorker
+from app.worker import TOLD_CONNECTIONS, GatewayWorker
 
+HEALTH = b"GET /health/readiness HTTP/1.1\r\nHost: h\r\n\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
@@ -119,6 +121,21 @@ def test_who_is_told_that_there_is_no_room_takes_no_place_while_it_stays(worker,
         assert client.recv(1) == b""
         assert (gateway.fileno(), len(worker.leaving), worker.spare) == (-1, 1, 0)
         assert [exchange.reason for exchange in entered] == ["server_overloaded"]
+
+
+def test_in_a_crowd_too_it_can_be_asked_over_a_network_whether_a_full_worker_lives(worker, monkeypatch):
+    monkeypatch.setattr("app.parting.socket.socket", gevent_socket.socket)
+    client, gateway = gevent_socket.socketpair()
+    served = []
+    worker.most_connections, worker.spare = 0, TOLD_CONNECTIONS - 1
+    worker.cfg.is_ssl = False
+    worker.serve_next = lambda _greenlet, incoming, _around, **_last: served.append(incoming.take_buffered())
+    with client, gateway:
+        gevent.spawn_later(0.005, client.sendall, HEALTH)
+
+        worker.handle(gateway, gateway, None)
+
+        assert served == [HEALTH]
 
 
 class Served:
