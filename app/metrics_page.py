@@ -1,5 +1,6 @@
 """Door: /metrics, what Prometheus scrapes."""
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from app.arrival import current_exchange
 from app.exchange import Exchange
 from app.store_errors import StoreUnavailable
 from app.stores.native_thread import NativeThread, ThreadBusy, ThreadStuck
+
+logger = logging.getLogger("tollhouse")
 
 PATH = "/metrics"
 METHODS = ("GET", "HEAD")
@@ -39,6 +42,9 @@ def init_app(app: Flask, exposition: Exposition, require_master: Callable[[Excha
             text, media_type = thread.run(lambda: exposition.told(accept), TIMEOUT_S)
         except (ThreadBusy, ThreadStuck) as late:
             raise StoreUnavailable("The metrics could not be added up in time; try again.") from late
+        except OSError as fault:
+            logger.error("the files of the metrics cannot be read: %s", fault)
+            raise StoreUnavailable("The metrics cannot be read; the gateway's log says why.") from fault
         return Response(text, content_type=media_type, headers={"Cache-Control": "no-store"})
 
     door.add_url_rule(PATH, view_func=metrics, methods=METHODS, provide_automatic_options=False)

@@ -11,7 +11,7 @@ from app.admission import Admission, FileKeys
 from app.principal import Principal, digest_of
 from app.settings.gateway import GatewayKey
 from app.stores.native_thread import ThreadBusy
-from tests.values import a_gateway
+from tests.values import a_gateway, logged
 
 MASTER, KEY = "canary-master", "canary-key"
 
@@ -120,3 +120,17 @@ def test_a_scrape_that_takes_too_long_is_told_to_come_again(page, monkeypatch):
     answer = page().get("/metrics", headers=bearer(MASTER))
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_files_that_cannot_be_read_are_told_to_the_operator(page, told, monkeypatch):
+    def read(accept):
+        raise NotADirectoryError(20, "Not a directory", "var/metrics")
+
+    monkeypatch.setattr(told, "told", read)
+
+    with logged("tollhouse") as records:
+        answer = page().get("/metrics", headers=bearer(MASTER))
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert b"var/metrics" not in answer.data
+    assert ["var/metrics" in record.getMessage() for record in records if record.levelname == "ERROR"] == [True]
