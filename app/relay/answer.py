@@ -60,15 +60,17 @@ class UpstreamBody:
         """Have `read1` return b"" from now on where it would wait; `wait` does that then."""
         self._waits = False
 
-    def wait(self, step: Callable[[], bool]) -> None:
+    def wait(self, step: Callable[[], bool]) -> bool:
         """Wait for octets, and have the loop call `step` each time there are some, until it tells False.
 
-        Raises nothing: the next `read1` raises what interrupted it, as if that had waited.
+        Tells False, and raises nothing, where it was interrupted: the next `read1` raises that, as if it had waited.
         """
         try:
             self._connection.wait(self._idle_s, step)
         except BaseException as interrupt:
             self._interrupt = interrupt
+            return False
+        return True
 
     def arrived(self) -> bytes:
         """Return the octets that came along with the head, without waiting; raises UpstreamBroke for bad framing."""
@@ -107,13 +109,11 @@ class UpstreamBody:
         return piece
 
     def _receive(self) -> bytes | None:
-        interrupt, self._interrupt = self._interrupt, None
         try:
-            if interrupt is not None:
-                raise interrupt
-            if not self._waits:
-                return self._connection.receive_now()
-            return self._connection.receive(self._total.within(self._idle_s))
+            if self._waits:
+                return self._connection.receive(self._total.within(self._idle_s))
+            self._raise_interrupt()
+            return self._connection.receive_now()
         except GatewayError:
             self.close()
             raise
@@ -121,6 +121,13 @@ class UpstreamBody:
             raise self._broken("the upstream's body stalled for longer than the time-out") from late
         except OSError as fault:
             raise self._broken("the upstream's connection was lost in mid-body") from fault
+
+    def _raise_interrupt(self) -> None:
+        if self._interrupt is not None:
+            try:
+                raise self._interrupt
+            finally:
+                self._interrupt = None  # which would hold, by its traceback, all that it is held by
 
     def _at_eof(self) -> None:
         if not self._decoder.at_eof():

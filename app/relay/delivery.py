@@ -49,7 +49,8 @@ class Delivery:
                     tail = piece if len(piece) > 1 else tail[-1:] + piece
                 yield piece
         except TransferBroken as broken:
-            yield self._last_words(broken, is_cut=not tail.endswith(b"\n\n"))
+            if last := self._last_words(broken, is_cut=not tail.endswith(b"\n\n")):
+                yield last
             raise
 
     def close(self) -> None:
@@ -57,18 +58,18 @@ class Delivery:
         self._body.close()
 
     def _last_words(self, broken: TransferBroken, *, is_cut: bool) -> bytes:
-        """Return an error event where the answer is an event stream; raise where it is not.
+        """Return an error event where the answer is an event stream, b"" where it is not, and for a client that left.
 
         An event that was cut is ended first: its data would swallow this event's otherwise.
         """
         if isinstance(broken, ClientLeft):
-            raise broken
+            return b""
         refusal = broken if isinstance(broken, ServerStopping) else StreamBroken(STREAM_BROKEN)
         outcome = Outcome.REFUSED if refusal is broken else Outcome.UPSTREAM_FAILED
         self._exchange.fail(outcome, str(broken.strerror), refusal.code)
         _abort_on_close(self._exchange)
         if not is_event_stream(self._fields):
-            raise broken
+            return b""
         event = error_event(refusal, self._exchange.error_format, self._exchange.request_id)
         return b"\n\n" + event if is_cut else event
 

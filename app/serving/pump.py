@@ -20,10 +20,10 @@ class Source(Protocol):
     def leave_waiting(self) -> None:
         """Give b"" for a piece that has not come yet, from now on; somebody else waits."""
 
-    def wait(self, step: Callable[[], bool]) -> None:
+    def wait(self, step: Callable[[], bool]) -> bool:
         """Wait for octets, and have the loop call `step` each time there are some, until it tells False.
 
-        Raises nothing: what interrupts it is raised where the next piece is asked for.
+        Tells False, and raises nothing, where it was interrupted: by what, the next piece asked for raises.
         """
 
 
@@ -43,11 +43,17 @@ class Pump:
         """Return after the last piece; raises what asking for one raises, and OSError of the client's connection."""
         for piece in self._pieces:
             self._answer.write(piece)
-            if not piece and self._source.may_wait:
-                self._source.wait(self._step)
-                if self._fault is not None:
-                    raise self._fault
+            # Back to the loop each time, though more may have come: others have their turn first.
+            while self._source.may_wait and self._source.wait(self._step):
+                self._raise_fault()
                 self._answer.flush()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            try:
+                raise self._fault
+            finally:
+                self._fault = None  # which would hold, by its traceback, all that it is held by
 
     def _step(self) -> bool:
         """Relay what has come; tells whether the loop may go on so. Raises nothing: the loop has no use for it."""

@@ -1,5 +1,9 @@
 """What has come leaves from the loop itself; what has to be waited for, and what goes wrong, is the caller's."""
 
+import gc
+import weakref
+from collections import Counter
+from contextlib import suppress
 from types import SimpleNamespace
 
 import gevent
@@ -22,10 +26,15 @@ from tests.values import an_exchange
 EVENT_STREAM = [("Content-Type", "text/event-stream")]
 
 
+def relay(pump, answer):
+    pump.run()
+    answer.finish()
+
+
 class Stream:
     """An event stream under way: `upstream` and `client` are the far ends, `pumped` ends with it."""
 
-    def __init__(self, idle_s=5.0, room=None):
+    def __init__(self, idle_s=5.0, room=None, run=relay):
         ours, self.upstream = socket.socketpair()
         mine, self.client = socket.socketpair()
         for end in (self.upstream, self.client):
@@ -33,28 +42,23 @@ class Stream:
         if room:
             mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
         self._connection = Connection(ours)
-        self._mine = mine
         self.kept = []
         self.asked_from = set()
+        self.given_in = Counter()
         body = UpstreamBody(self._connection, ChunkedDecoder(), idle_s, Deadline(None), self.kept.append)
+        self.body = weakref.ref(body)
         response = SimpleNamespace(raw=body, fields=EVENT_STREAM)
         delivery = Delivery(an_exchange(), response, b"", lambda _exchange: None)
         answer = Answer(mine, request_head(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", Limits()), lambda: True)
         answer.start_response("200 OK", EVENT_STREAM)
         pump = Pump(self._noting(iter(delivery)), delivery.source, answer)
-        self.pumped = gevent.spawn(self._run, pump, answer)
+        self.pumped = gevent.spawn(pumped, run, pump, answer, mine)
 
     def _noting(self, pieces):
         for piece in pieces:
             self.asked_from.add(gevent.getcurrent())
+            self.given_in[gevent.get_hub().loop.iteration] += 1
             yield piece
-
-    def _run(self, pump, answer):
-        try:
-            pump.run()
-            answer.finish()
-        finally:
-            self._mine.close()
 
     def seen(self):
         """Read the answer to its end, be it a good one or not."""
@@ -68,6 +72,13 @@ class Stream:
         self._connection.close()
         self.upstream.close()
         self.client.close()
+
+
+def pumped(run, pump, answer, mine):
+    try:
+        run(pump, answer)
+    finally:
+        mine.close()
 
 
 @pytest.fixture
@@ -128,6 +139,55 @@ def test_a_client_that_reads_slowly_gets_every_octet(stream):
     feeding.get(timeout=5.0)
     assert (seen.body, seen.ending) == (b"".join(events), "whole")
     assert it.pumped.get(timeout=5.0) is None
+
+
+def test_a_stream_behind_a_slow_client_lets_others_have_their_turn(stream):
+    it = stream()
+    events = [b"data: %b\n\n" % (b"x" * 65_000)] * 16
+    feeding = gevent.spawn(it.upstream.sendall, b"".join(map(chunk, events)) + b"0\r\n\r\n")
+    gevent.idle()
+
+    seen = it.seen()
+
+    feeding.get(timeout=5.0)
+    assert (len(seen.body), seen.ending) == (len(b"".join(events)), "whole")
+    assert max(it.given_in.values()) == 1, "of what has come, each turn of the loop takes one piece"
+
+
+def times_out(it):
+    it.pumped.join()
+
+
+def loses_its_client(it):
+    it.client.close()
+    it.upstream.sendall(chunk(b"data: 1\n\n"))
+
+
+def is_left(it):
+    gevent.get_hub().loop.run_callback(lambda: it.pumped.throw(ClientLeft("gone")))
+    it.pumped.join()
+
+
+@pytest.mark.parametrize("end", [times_out, loses_its_client, is_left])
+def test_a_stream_that_ends_badly_leaves_nothing_to_the_collector(end):
+    def run(pump, answer):
+        with suppress(BaseException):  # as a worker does, that ends the connection then
+            relay(pump, answer)
+
+    it = Stream(idle_s=0.01 if end is times_out else 5.0, run=run)
+    it.client.recv(65536)
+    body = it.body
+    gc.collect()
+    gc.disable()
+    try:
+        end(it)
+        it.pumped.join(timeout=5.0)
+        it.close()
+        del it
+
+        assert body() is None
+    finally:
+        gc.enable()
 
 
 def test_a_body_that_ends_in_a_piece_of_its_own_is_whole(stream):
