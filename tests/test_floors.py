@@ -33,7 +33,7 @@ FLOORS = (
     ("app.credentials", "app.dialects", "app.exchange", "app.framing", "app.targets"),
     ("app.limit_errors", "app.model_errors", "app.store_errors"),
     ("app.carriers", "app.errors", "app.headers", "app.principal"),
-    ("app.fields", "app.key_index", "app.patching", "app.readable", "app.sound_json", "app.version"),
+    ("app.fields", "app.key_index", "app.patching", "app.postponed", "app.readable", "app.sound_json", "app.version"),
 )
 # Where an import may wait until it is needed: what it loads is slow, and most runs do without.
 LATE = {

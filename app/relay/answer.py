@@ -5,6 +5,7 @@ from re import compile as compile_pattern
 
 from app.errors import GatewayError, UpstreamBroke
 from app.framing import BodyDecoder, CloseDecoder, Malformed
+from app.postponed import Postponed
 from app.relay.connection import Connection, Deadline
 from app.relay.http1 import ResponseHead
 from app.relay.pool import IDLE_S
@@ -37,7 +38,7 @@ class UpstreamBody:
         self._leave = leave
         self._is_over = False
         self._waits = True
-        self._interrupt: BaseException | None = None
+        self._interrupt = Postponed()
         if decoder.is_complete:
             self._end(rest=connection.buffered)
 
@@ -68,7 +69,7 @@ class UpstreamBody:
         try:
             self._connection.wait(self._idle_s, step)
         except BaseException as interrupt:
-            self._interrupt = interrupt
+            self._interrupt.keep(interrupt)
             return False
         return True
 
@@ -112,7 +113,7 @@ class UpstreamBody:
         try:
             if self._waits:
                 return self._connection.receive(self._total.within(self._idle_s))
-            self._raise_interrupt()
+            self._interrupt.meet()
             return self._connection.receive_now()
         except GatewayError:
             self.close()
@@ -121,13 +122,6 @@ class UpstreamBody:
             raise self._broken("the upstream's body stalled for longer than the time-out") from late
         except OSError as fault:
             raise self._broken("the upstream's connection was lost in mid-body") from fault
-
-    def _raise_interrupt(self) -> None:
-        if self._interrupt is not None:
-            try:
-                raise self._interrupt
-            finally:
-                self._interrupt = None  # which would hold, by its traceback, all that it is held by
 
     def _at_eof(self) -> None:
         if not self._decoder.at_eof():

@@ -7,6 +7,7 @@ left the processor's caches. What has come is read and written without that, whe
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from app.postponed import Postponed
 from app.serving.answer import Answer
 
 
@@ -36,7 +37,7 @@ class Pump:
         self._pieces = pieces
         self._source = source
         self._answer = answer
-        self._fault: BaseException | None = None
+        self._fault = Postponed()
         source.leave_waiting()
 
     def run(self) -> None:
@@ -45,15 +46,8 @@ class Pump:
             self._answer.write(piece)
             # Back to the loop each time, though more may have come: others have their turn first.
             while self._source.may_wait and self._source.wait(self._step):
-                self._raise_fault()
+                self._fault.meet()
                 self._answer.flush()
-
-    def _raise_fault(self) -> None:
-        if self._fault is not None:
-            try:
-                raise self._fault
-            finally:
-                self._fault = None  # which would hold, by its traceback, all that it is held by
 
     def _step(self) -> bool:
         """Relay what has come; tells whether the loop may go on so. Raises nothing: the loop has no use for it."""
@@ -61,5 +55,5 @@ class Pump:
             piece = next(self._pieces, None)
             return piece is not None and self._answer.offer(piece) and self._source.may_wait
         except BaseException as fault:
-            self._fault = fault
+            self._fault.keep(fault)
             return False
