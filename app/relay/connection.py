@@ -64,8 +64,7 @@ class Connection:
     def receive(self, timeout_s: float | None) -> bytes:
         """Return what is buffered, or the next octets to arrive; b"" at the connection's end."""
         if self.buffered:
-            octets, self.buffered = self.buffered, b""
-            return octets
+            return self._take_buffered()
         if self._impatient is None:
             self._within(timeout_s)
             return self.socket.recv(RECEIVE_BYTES)
@@ -73,12 +72,9 @@ class Connection:
             # To ask an empty socket again costs a system call and an exception.
             if self._is_drained:
                 self.wait(timeout_s)
-            try:
-                octets = bytes(self._impatient.recv(RECEIVE_BYTES))
-            except BlockingIOError:
-                self._is_drained = True
-            else:
-                self._is_drained = len(octets) < RECEIVE_BYTES
+            octets = self.receive_now()
+            self._is_drained = octets is None or len(octets) < RECEIVE_BYTES
+            if octets is not None:
                 return octets
 
     def _within(self, timeout_s: float | None) -> None:
@@ -95,14 +91,17 @@ class Connection:
     def receive_now(self) -> bytes | None:
         """Return what has arrived, b"" at the connection's end; None where nothing has, which is not waited for."""
         if self.buffered:
-            octets, self.buffered = self.buffered, b""
-            return octets
+            return self._take_buffered()
         try:
             if self._impatient is not None:
                 return bytes(self._impatient.recv(RECEIVE_BYTES))
             return self._received_at_once()
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
+
+    def _take_buffered(self) -> bytes:
+        octets, self.buffered = self.buffered, b""
+        return octets
 
     def is_silent(self) -> bool:
         """Tell whether the upstream has sent nothing and not hung up, without waiting.
