@@ -7,10 +7,11 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 
-from flask import Flask, request
+from flask import Flask
 from flask_limiter import Limiter
 
-from app.exchange import EXCHANGE, Exchange
+from app.arrival import current_exchange
+from app.exchange import Exchange
 from app.fields import Fields
 from app.limit_errors import LimiterUnavailable, RateLimited, RequestsForbidden, TooManyParallel
 from app.principal import Principal
@@ -122,5 +123,5 @@ def _whole(seconds: float) -> int:
 
 def _key() -> str:
     """Return the key of the current request, as flask-limiter's own limits would ask."""
-    principal = request.environ[EXCHANGE].principal
+    principal = current_exchange().principal
     return principal.key_id if principal else ""
