@@ -27,9 +27,9 @@ class Stamps:
     """The stamps that are in the window at a time, read and written in one transaction."""
 
     __slots__ = (
-        *("_end", "_first", "_key", "_left", "_now", "_oldest", "_open", "_stale", "_txn", "_window_ns"),
+        "_end", "_first", "_key", "_left", "_now", "_oldest", "_open", "_stale", "_txn", "_window_ns",
         "is_new",
-    )
+    )  # fmt: skip
 
     def __init__(self, txn: "lmdb.Transaction[bytes]", name: str, now: int, window_s: int) -> None:
         self._txn, self._now, self._window_ns = txn, now, window_s * SECOND_NS
