@@ -52,6 +52,25 @@ def streamed(
             return head(200, fields), bytes, [FIN]
 
 
+def one_by_one(wrap: Callable[[bytes], bytes]) -> tuple[list[threading.Event], list[Step]]:
+    """Return the steps that send each event only once the one before was read, and what tells them so."""
+    read = [threading.Event() for _ in EVENTS]
+    steps: list[Step] = []
+    for event, sent in zip(read, EVENTS, strict=True):
+        steps += [wrap(sent), wait(event)]
+    return read, steps
+
+
+def read_one_by_one(client: Client, target: str, read: list[threading.Event]) -> Answer:
+    """Ask for the events, and tell of each that it was read."""
+    client.send(request("GET", target))
+    got = client.begin_answer()
+    for event, sent in zip(read, EVENTS, strict=True):
+        client.read_until(got, sent)
+        event.set()
+    return client.finish(got)
+
+
 @pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", None])
 @pytest.mark.parametrize(
     "framing",
@@ -65,20 +84,12 @@ def test_each_event_leaves_before_the_next_one_comes(
     client: Client, upstream: Upstream, framing: str, content_type: str | None
 ) -> None:
     """ST-01, ST-02: by causality: the upstream sends an event only after the client has read the one before."""
-    read = [threading.Event() for _ in EVENTS]
     fields = [("Content-Type", content_type)] if content_type else []
     begin, wrap, end = streamed(framing, len(b"".join(EVENTS)), fields)
-    steps: list[Step] = [begin]
-    for event, sent in zip(read, EVENTS, strict=True):
-        steps += [wrap(sent), wait(event)]
-    upstream.plays(*steps, *end)
+    read, steps = one_by_one(wrap)
+    upstream.plays(begin, *steps, *end)
 
-    client.send(request("GET", "/plain"))
-    got = client.begin_answer()
-    for event, sent in zip(read, EVENTS, strict=True):
-        client.read_until(got, sent)
-        event.set()
-    client.finish(got)
+    got = read_one_by_one(client, "/plain", read)
 
     assert (bytes(got.body), got.is_whole) == (b"".join(EVENTS), True)
     assert got.fields.every("content-length") == ([str(got.body_bytes)] if framing == "length" else [])
@@ -89,19 +100,11 @@ def test_events_of_an_upstream_that_speaks_tls_leave_as_they_come(
 ) -> None:
     """ST-01, where a socket may be readable and have nothing for us."""
     upstream = tls_upstreams["good"]
-    read = [threading.Event() for _ in EVENTS]
-    steps: list[Step] = [head(200, [SSE, CHUNKED])]
-    for event, sent in zip(read, EVENTS, strict=True):
-        steps += [chunk(sent), wait(event)]
+    read, steps = one_by_one(chunk)
     upstream.forget()
-    upstream.plays(*steps, chunk(b""))
+    upstream.plays(head(200, [SSE, CHUNKED]), *steps, chunk(b""))
 
-    client.send(request("GET", "/tls/good"))
-    got = client.begin_answer()
-    for event, sent in zip(read, EVENTS, strict=True):
-        client.read_until(got, sent)
-        event.set()
-    client.finish(got)
+    got = read_one_by_one(client, "/tls/good", read)
     upstream.forget()
 
     assert (bytes(got.body), got.is_whole) == (b"".join(EVENTS), True)
