@@ -32,7 +32,7 @@ from typing import Any
 
 from app.adapters import litellm_library
 from app.master import Master
-from app.settings import environment, snapshot
+from app.settings import environment, snapshot, trust
 from app.settings.gateway import Gateway
 from app.settings.problems import SettingsInvalid
 from app.telemetry import metrics_folder
@@ -125,9 +125,11 @@ def _reload(replace_workers: Callable[[], None]) -> None:
 
 
 def _load_house(gateway: Gateway) -> None:
-    """Import what every worker would, once: workers start without waiting for it, and share its pages."""
+    """Load what every worker would, once: workers start without waiting for it, and share its pages."""
     import app.factory
 
+    if gateway.needs_tls:
+        trust.take(os.environ)
     if gateway.needs_keys:
         import app.keyed  # noqa: F401
         from app.stores.opened import load_drivers

@@ -155,8 +155,8 @@ class Connection:
             self.socket.close()
 
 
-def dial(origin: Origin, timeout_s: float, tls: ssl.SSLContext) -> Connection:
-    """Return a new connection, TLS done where the scheme asks for it.
+def dial(origin: Origin, timeout_s: float, authorities: Callable[[], ssl.SSLContext]) -> Connection:
+    """Return a new connection, TLS done where the scheme asks for it; only then `authorities` is asked.
 
     Raises UpstreamUnreachable or, when resolving, connecting and TLS take longer than
     `timeout_s` together, UpstreamTimeout.
@@ -164,7 +164,7 @@ def dial(origin: Origin, timeout_s: float, tls: ssl.SSLContext) -> Connection:
     late = UpstreamTimeout(f"The upstream took no connection within {timeout_s:g} s. Try again later.")
     with gevent.Timeout(timeout_s, late):
         try:
-            return Connection(_connected(origin, tls))
+            return Connection(_connected(origin, authorities))
         except GatewayError:
             raise
         except ssl.SSLError as fault:
@@ -173,7 +173,7 @@ def dial(origin: Origin, timeout_s: float, tls: ssl.SSLContext) -> Connection:
             raise UpstreamUnreachable("The upstream could not be reached.") from fault
 
 
-def _connected(origin: Origin, tls: ssl.SSLContext) -> socket.socket:
+def _connected(origin: Origin, authorities: Callable[[], ssl.SSLContext]) -> socket.socket:
     plain = socket.create_connection((origin.host, origin.port))
     try:
         # A request is written at once; waiting to fill a segment only delays it (RFC 896).
@@ -181,7 +181,7 @@ def _connected(origin: Origin, tls: ssl.SSLContext) -> socket.socket:
         # A model may think for minutes: the kernel finds out whether its machine is still there.
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if origin.scheme == "https":
-            return tls.wrap_socket(plain, server_hostname=origin.host, suppress_ragged_eofs=False)
+            return authorities().wrap_socket(plain, server_hostname=origin.host, suppress_ragged_eofs=False)
     except BaseException:
         plain.close()
         raise

@@ -6,14 +6,12 @@ RFC 9112 asks an intermediary for more care, because the next exchange on the co
 """
 
 import os
-import ssl
 import weakref
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import certifi
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
@@ -26,7 +24,7 @@ from app.relay.connection import Origin, dial
 from app.relay.http1 import ResponseHead
 from app.relay.pool import Pool
 from app.relay.room import Room
-from app.settings.environment import ca_bundles
+from app.settings import trust
 from app.settings.gateway import MOST_WAITING, HttpTarget, Timeouts
 
 
@@ -82,7 +80,7 @@ class UpstreamAdapter(BaseAdapter):
 
     def __init__(self, environ: Mapping[str, str], max_waiting: int = MOST_WAITING) -> None:
         super().__init__()
-        self._tls = tls_context(environ)
+        self._authorities = partial(trust.current, environ)
         self._pool = Pool()
         self._rooms: defaultdict[Origin, Room] = defaultdict(lambda: Room(max_waiting))
         # A child process must not speak on its parent's connections.
@@ -102,7 +100,7 @@ class UpstreamAdapter(BaseAdapter):
         room.enter()
         try:
             call = Call(request, timeouts, self._pool)
-            call.send(lambda timeout_s: dial(request.origin, timeout_s, self._tls))
+            call.send(lambda timeout_s: dial(request.origin, timeout_s, self._authorities))
             head, decoder = call.answer()
         except BaseException:
             room.gave_up()
@@ -128,13 +126,3 @@ def upstream_session(environ: Mapping[str, str], max_waiting: int = MOST_WAITING
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
-
-
-def tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Return the context that verifies upstreams: by the named CA bundles, else by certifi's."""
-    first, *more = ca_bundles(environ) or [certifi.where()]
-    context = ssl.create_default_context(cafile=first)
-    for bundle in more:
-        context.load_verify_locations(cafile=bundle)
-    context.set_alpn_protocols(["http/1.1"])
-    return context

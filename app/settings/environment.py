@@ -1,7 +1,6 @@
 """What the operator set in the environment, checked before a port is bound."""
 
 import os
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ PORT = 4000
 DATA_DIR = "var"
 # A load balancer needs that time to notice. With graceful_timeout it stays below Heroku's 30 s.
 DRAIN_S = 3
-CA_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("json", "console")
 
@@ -46,18 +44,12 @@ def data_dir(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("DATA_DIR") or DATA_DIR)
 
 
-def ca_bundles(environ: Mapping[str, str]) -> list[str]:
-    """Return the files whose authorities are trusted, each once: it takes 25 ms to read what a system has."""
-    return list(dict.fromkeys(environ[name] for name in CA_BUNDLES if environ.get(name)))
-
-
 def _problems(environ: Mapping[str, str]) -> Iterator[Problem]:
     yield from _number(environ, "PORT", 1, 65_535)
     yield from _number(environ, "WEB_CONCURRENCY", 1, 1_000)
     yield from _number(environ, "DRAIN_SECONDS", 0, 86_400)
     yield from _choice(environ, "LOG_LEVEL", LOG_LEVELS)
     yield from _choice(environ, "LOG_FORMAT", LOG_FORMATS)
-    yield from _ca_bundles(environ)
 
 
 def _number(environ: Mapping[str, str], name: str, least: int, most: int) -> Iterator[Problem]:
@@ -69,21 +61,6 @@ def _number(environ: Mapping[str, str], name: str, least: int, most: int) -> Ite
 def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> Iterator[Problem]:
     if environ.get(name) and environ[name].upper() not in map(str.upper, choices):
         yield _problem(name, f"is none of {', '.join(choices)}; set one of them, or unset it")
-
-
-def _ca_bundles(environ: Mapping[str, str]) -> Iterator[Problem]:
-    complaints = {file: _ca_complaint(file) for file in ca_bundles(environ)}
-    for name in CA_BUNDLES:
-        if why := complaints.get(environ.get(name, "")):
-            yield _problem(name, f"names a CA bundle that cannot be used: {why}; correct it, or unset it")
-
-
-def _ca_complaint(file: str) -> str:
-    try:
-        ssl.create_default_context(cafile=file)
-    except (OSError, ValueError) as fault:
-        return getattr(fault, "strerror", None) or "it holds no certificate"
-    return ""
 
 
 def _problem(name: str, message: str) -> Problem:

@@ -128,6 +128,11 @@ class Gateway:
         return self.master_key is not None or any(route.auth for route in self.routes)
 
     @property
+    def needs_tls(self) -> bool:
+        """Whether some upstream's certificate has to be verified; litellm reads the same CA bundles."""
+        return any(isinstance(route.target, AdapterTarget) or route.target.scheme == "https" for route in self.routes)
+
+    @property
     def needs_litellm(self) -> bool:
         """Whether a route leads to an adapter."""
         return any(isinstance(route.target, AdapterTarget) for route in self.routes)

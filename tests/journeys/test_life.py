@@ -12,6 +12,7 @@ from typing import TextIO
 
 import pytest
 
+from tests.conftest import CERTS
 from tests.kit.client import request
 from tests.kit.gateway import START_DEADLINE_S, Gateway
 from tests.kit.upstream import SILENCE, Upstream, chunk, head, wait
@@ -175,6 +176,60 @@ def test_bad_file_is_refused_on_sighup_and_the_old_one_stays(mortal_gateway: Gat
     assert "target" in error[0]
     assert set(mortal_gateway.worker_pids()) == workers
     assert {seen.target for seen in upstream.requests} == {"/plain"}
+
+
+@pytest.fixture
+def trusting_gateway(
+    tmp_path: Path, gateway_environ: dict[str, str], tls_upstreams: dict[str, Upstream]
+) -> Iterator[Gateway]:
+    """A gateway with one upstream that speaks TLS, and a CA bundle, bundle.pem, in which its authority is missing."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes((CERTS / "self-signed.pem").read_bytes())
+    text = config(f'{{path: /tls, target: "https://localhost:{tls_upstreams["good"].port}/"}}')
+    yield from ended(Gateway(tmp_path / "trusting", text, {**gateway_environ, "SSL_CERT_FILE": str(bundle)}).start())
+
+
+def test_a_changed_ca_bundle_takes_over_on_sighup_and_one_that_cannot_be_used_does_not(
+    trusting_gateway: Gateway, tmp_path: Path, tls_upstreams: dict[str, Upstream]
+) -> None:
+    tls_upstreams["good"].plays(b"HTTP/1.1 204 OK\r\n\r\n")
+    bundle, first = tmp_path / "bundle.pem", set(trusting_gateway.worker_pids())
+    assert trusting_gateway.ask("GET", "/tls").status == 502
+
+    bundle.write_bytes((CERTS / "authority.pem").read_bytes())
+    trusting_gateway.close_clients()
+    trusting_gateway.signal(signal.SIGHUP)
+    eventually(lambda: not first & set(trusting_gateway.worker_pids()), 30, "the first workers are gone")
+    assert trusting_gateway.ask("GET", "/tls").status == 204
+    bundle.write_text("no certificate")
+    trusting_gateway.signal(signal.SIGHUP)
+    error = eventually(lambda: errors_of(trusting_gateway), 10, "the problem is logged")
+
+    assert "SSL_CERT_FILE: names a CA bundle that cannot be used" in error[0]
+    killed = trusting_gateway.worker_pids()[-1]
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: killed not in trusting_gateway.worker_pids(), 10, "the killed worker is replaced")
+    assert {trusting_gateway.ask("GET", "/tls").status for _ in range(8)} == {204}
+    tls_upstreams["good"].forget()
+
+
+@pytest.mark.parametrize(("scheme", "starts"), [("https", False), ("http", True)])
+def test_a_ca_bundle_that_cannot_be_used_ends_the_start_where_it_is_needed(
+    tmp_path: Path, gateway_environ: dict[str, str], scheme: str, starts: bool
+) -> None:
+    environ = {**gateway_environ, "SSL_CERT_FILE": "/nowhere/ca.pem"}
+    gateway = Gateway(tmp_path / "bundle", config(f'{{path: /a, target: "{scheme}://x.test/"}}'), environ)
+
+    if starts:
+        gateway.start().stop()
+        return
+    gateway.launch()
+
+    assert gateway.process.wait(15) == 1
+    words = gateway.words().decode()
+    assert "environment: SSL_CERT_FILE: names a CA bundle that cannot be used: No such file or directory" in words
+    assert "Listening" not in words
+    assert "Traceback" not in words
 
 
 @pytest.fixture

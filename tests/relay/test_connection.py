@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import gevent
 import pytest
@@ -14,12 +15,12 @@ from gevent import socket as gevent_socket
 
 from app.errors import ClientLeft, UpstreamUnreachable
 from app.relay.connection import Answered, Connection, Deadline, Origin, dial
-from app.relay.upstream import tls_context
+from app.settings import trust
 from tests.conftest import CERTS
 from tests.kit.gateway import free_port
 from tests.kit.upstream import answer, head, wait
 
-TLS = tls_context({"SSL_CERT_FILE": str(CERTS / "authority.pem")})
+AUTHORITIES = partial(trust.take, {"SSL_CERT_FILE": str(CERTS / "authority.pem")})
 REQUEST = b"GET /plain HTTP/1.1\r\nHost: upstream.test\r\n\r\n"
 
 
@@ -204,7 +205,7 @@ def test_what_has_not_come_is_not_waited_for(upstream, tls_upstreams, scheme):
     server.forget()
     go = threading.Event()
     server.plays(wait(go), answer(body=b"plain answer"))
-    connection = dial(Origin(scheme, "localhost" if scheme == "https" else "127.0.0.1", server.port), 5.0, TLS)
+    connection = dial(Origin(scheme, "localhost" if scheme == "https" else "127.0.0.1", server.port), 5.0, AUTHORITIES)
     try:
         connection.send(REQUEST, 5.0)
         before = connection.receive_now()
@@ -223,7 +224,7 @@ def test_what_has_not_come_is_not_waited_for(upstream, tls_upstreams, scheme):
 def test_a_dialled_connection_speaks_to_its_origin(upstream, tls_upstreams, scheme):
     server = tls_upstreams["good"] if scheme == "https" else upstream
     server.forget()
-    connection = dial(Origin(scheme, "localhost" if scheme == "https" else "127.0.0.1", server.port), 5.0, TLS)
+    connection = dial(Origin(scheme, "localhost" if scheme == "https" else "127.0.0.1", server.port), 5.0, AUTHORITIES)
     try:
         connection.send(REQUEST, 5.0)
 
@@ -241,7 +242,7 @@ def test_an_upstream_without_a_good_certificate_is_not_spoken_to(tls_upstreams, 
     server.forget()
 
     with pytest.raises(UpstreamUnreachable) as refusal:
-        dial(Origin("https", "localhost", server.port), 5.0, TLS)
+        dial(Origin("https", "localhost", server.port), 5.0, AUTHORITIES)
 
     assert isinstance(refusal.value.__cause__, ssl.SSLCertVerificationError)
     assert "localhost" not in str(refusal.value)
@@ -258,14 +259,14 @@ def test_an_upstream_without_a_good_certificate_is_not_spoken_to(tls_upstreams, 
 )
 def test_an_upstream_without_an_address_is_unreachable(origin):
     with pytest.raises(UpstreamUnreachable) as refusal:
-        dial(origin, 5.0, TLS)
+        dial(origin, 5.0, AUTHORITIES)
 
     assert str(refusal.value) == "The upstream could not be reached."
 
 
 def test_an_upstream_where_nobody_listens_is_unreachable():
     with pytest.raises(UpstreamUnreachable) as refusal:
-        dial(Origin("http", "127.0.0.1", free_port()), 5.0, TLS)
+        dial(Origin("http", "127.0.0.1", free_port()), 5.0, AUTHORITIES)
 
     assert isinstance(refusal.value.__cause__, ConnectionRefusedError)
 
@@ -289,7 +290,7 @@ import ssl, sys
 from app.errors import UpstreamTimeout
 from app.relay.connection import Origin, dial
 try:
-    dial(Origin("http", "127.0.0.1", int(sys.argv[1])), 0.05, ssl.create_default_context())
+    dial(Origin("http", "127.0.0.1", int(sys.argv[1])), 0.05, ssl.create_default_context)
 except UpstreamTimeout as late:
     print(late)
 """,
@@ -310,7 +311,7 @@ from app.errors import GatewayError, ClientLeft
 from app.relay.connection import Origin, dial
 gevent.spawn_later(0.05, gevent.getcurrent().throw, ClientLeft("the client closed its connection"))
 try:
-    dial(Origin("http", "127.0.0.1", int(sys.argv[1])), 5.0, ssl.create_default_context())
+    dial(Origin("http", "127.0.0.1", int(sys.argv[1])), 5.0, ssl.create_default_context)
 except GatewayError as fault:
     print(type(fault).__name__)
 """,

@@ -2,14 +2,13 @@
 
 import os
 import socket
-import ssl
 import threading
 
 import pytest
 
 from app.errors import UpstreamBroke, UpstreamTimeout, UpstreamUnreachable
 from app.exchange import NoBody
-from app.relay.upstream import UpstreamAdapter, UpstreamRequest, tls_context, upstream_session
+from app.relay.upstream import UpstreamAdapter, UpstreamRequest, upstream_session
 from app.settings.gateway import Timeouts
 from app.settings.urls import http_target
 from tests.conftest import CERTS
@@ -271,15 +270,6 @@ def test_without_a_bundle_an_unknown_authority_is_not_trusted(adapter, tls_upstr
         adapter.send(request, timeout=QUICK)
 
     assert server.octets == 0
-
-
-def test_both_bundles_are_trusted_where_both_are_named():
-    paths = {"SSL_CERT_FILE": str(CERTS / "authority.pem"), "REQUESTS_CA_BUNDLE": str(CERTS / "self-signed.pem")}
-
-    context = tls_context(paths)
-
-    assert context.cert_store_stats()["x509"] == 2
-    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 def test_a_session_has_one_adapter_for_both_schemes():

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import certifi
 import pytest
 
-from app.settings.environment import ca_bundles, read
+from app.settings.environment import read
 from app.settings.problems import SettingsInvalid
 
 
 def test_what_is_unset_or_empty_has_its_default():
-    found = read({"PORT": "", "DATA_DIR": "", "LOG_LEVEL": "", "SSL_CERT_FILE": ""})
+    found = read({"PORT": "", "DATA_DIR": "", "LOG_LEVEL": ""})
 
     assert (found.port, found.data_dir, found.drain_s) == (4000, Path("var"), 3)
     assert found.workers >= 1
@@ -19,7 +18,7 @@ def test_what_is_unset_or_empty_has_its_default():
 def test_what_is_set_counts():
     environ = {"PORT": "5", "WEB_CONCURRENCY": "3", "DATA_DIR": "/d", "DRAIN_SECONDS": "0"}
 
-    found = read({**environ, "REQUESTS_CA_BUNDLE": certifi.where()})
+    found = read(environ)
 
     assert (found.port, found.workers, found.data_dir, found.drain_s) == (5, 3, Path("/d"), 0)
 
@@ -37,26 +36,11 @@ def test_what_is_set_counts():
         ("DRAIN_SECONDS", "-1"),
         ("LOG_LEVEL", "verbose"),
         ("LOG_FORMAT", "xml"),
-        ("SSL_CERT_FILE", "/nowhere"),
-        ("REQUESTS_CA_BUNDLE", __file__),
     ],
 )
 def test_a_wrong_value_is_told_with_a_way_out(name, value):
     with pytest.raises(SettingsInvalid, match=f"^environment: {name}: .*or unset it$"):
         read({name: value})
-
-
-def test_a_bad_bundle_that_two_variables_name_is_told_of_both():
-    with pytest.raises(SettingsInvalid) as refused:
-        read({"SSL_CERT_FILE": __file__, "REQUESTS_CA_BUNDLE": __file__})
-
-    assert [problem.place for problem in refused.value.problems] == ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]
-
-
-def test_a_bundle_that_two_variables_name_is_read_once():
-    assert ca_bundles({"SSL_CERT_FILE": "/a", "REQUESTS_CA_BUNDLE": "/a"}) == ["/a"]
-    assert ca_bundles({"SSL_CERT_FILE": "/a", "REQUESTS_CA_BUNDLE": "/b"}) == ["/a", "/b"]
-    assert ca_bundles({"REQUESTS_CA_BUNDLE": "/b", "SSL_CERT_FILE": ""}) == ["/b"]
 
 
 def test_all_wrong_values_are_told_at_once():

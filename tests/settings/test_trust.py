@@ -1,0 +1,73 @@
+"""Whom upstreams are verified by: which files are read, when, and what is said of those that cannot be."""
+
+import ssl
+
+import certifi
+import pytest
+
+from app.settings import trust
+from app.settings.problems import SettingsInvalid
+from tests.conftest import CERTS
+
+AUTHORITY, OTHER = str(CERTS / "authority.pem"), str(CERTS / "self-signed.pem")
+
+
+def test_both_bundles_are_trusted_where_both_are_named():
+    context = trust.take({"SSL_CERT_FILE": AUTHORITY, "REQUESTS_CA_BUNDLE": OTHER})
+
+    assert context.cert_store_stats()["x509"] == 2
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_a_bundle_that_two_variables_name_is_read_once():
+    assert trust.ca_bundles({"SSL_CERT_FILE": "/a", "REQUESTS_CA_BUNDLE": "/a"}) == ["/a"]
+    assert trust.ca_bundles({"SSL_CERT_FILE": "/a", "REQUESTS_CA_BUNDLE": "/b"}) == ["/a", "/b"]
+    assert trust.ca_bundles({"REQUESTS_CA_BUNDLE": "/b", "SSL_CERT_FILE": ""}) == ["/b"]
+
+
+def test_what_is_unset_or_empty_leaves_certifis():
+    assert trust.take({"SSL_CERT_FILE": ""}).cert_store_stats()["x509"] > 50
+    assert trust.current({}) is trust.current({"REQUESTS_CA_BUNDLE": ""})
+
+
+def test_what_was_read_stays_in_force_until_it_is_taken_anew(tmp_path):
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes((CERTS / "authority.pem").read_bytes())
+    environ = {"SSL_CERT_FILE": str(bundle)}
+    before = trust.take(environ)
+
+    bundle.write_bytes(b"")
+
+    assert trust.current(environ) is before
+    with pytest.raises(SettingsInvalid):
+        trust.take(environ)
+    assert trust.current(environ) is before
+    bundle.write_bytes((CERTS / "self-signed.pem").read_bytes())
+    assert trust.take(environ) is trust.current(environ) is not before
+
+
+def test_another_environment_has_its_own_bundles():
+    assert trust.current({"SSL_CERT_FILE": AUTHORITY}) is not trust.current({"SSL_CERT_FILE": OTHER})
+
+
+@pytest.mark.parametrize("name", trust.CA_BUNDLES)
+@pytest.mark.parametrize("file", ["/nowhere", "/", __file__])
+def test_a_bundle_that_cannot_be_used_is_told_with_a_way_out(name, file):
+    with pytest.raises(SettingsInvalid, match=f"^environment: {name}: .*or unset it$"):
+        trust.take({name: file})
+
+
+@pytest.mark.parametrize("ssl_cert_file", [__file__, AUTHORITY])
+def test_every_variable_with_a_bad_bundle_is_told_of(ssl_cert_file):
+    with pytest.raises(SettingsInvalid) as refused:
+        trust.take({"SSL_CERT_FILE": ssl_cert_file, "REQUESTS_CA_BUNDLE": __file__})
+
+    bad = ["REQUESTS_CA_BUNDLE"] + ["SSL_CERT_FILE"] * (ssl_cert_file == __file__)
+    assert [problem.place for problem in refused.value.problems] == bad
+
+
+def test_certifis_bundle_may_be_gone(monkeypatch):
+    monkeypatch.setattr(certifi, "where", lambda: "/nowhere/cacert.pem")
+
+    with pytest.raises(SettingsInvalid, match=r"^/nowhere/cacert\.pem: certifi.*install"):
+        trust.take({})
