@@ -76,3 +76,11 @@ def test_the_longer_of_two_remainders_is_left_to_the_longer_rule(app):
         add(app, rule)
 
     assert app.test_client().get("/a/b/c").json == {"rule": "/a/b/<remainder:below>", "below": "c"}
+
+
+def test_nothing_is_compiled_to_make_urls_of_a_rule(app):
+    """It would take as long as all else of a start with many routes."""
+    add(app, "/a")
+
+    with pytest.raises(NotImplementedError):
+        app.url_map.bind("").build("/a")
