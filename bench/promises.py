@@ -51,7 +51,9 @@ PROMISES = (
     ),
     Promise("bulk", "1 GiB up or down: RSS grows by less than 16 MiB", "bulk", "growth_mib", 16, "MiB"),
     Promise("start", "start to first answer, without adapters: 0.6 s", "start", "start_s", 0.6, "s"),
+    Promise("keyed_start", "and where routes ask for keys: 0.6 s", "start", "keyed_start_s", 0.6, "s"),
     Promise("worker_memory", "70 MB a worker", "start", "rss_mb", 70, "MB RSS"),
+    Promise("keyed_memory", "and where routes ask for keys: 70 MB", "start", "keyed_rss_mb", 70, "MB RSS"),
     Promise(
         "over_limit", "RPM over 4 workers, 10,000 requests in a burst: not one too many",
         "exact", "over", 0, "over",

@@ -8,18 +8,23 @@ from statistics import median
 
 from bench.bed import Bed, interleaved, warm_up
 from bench.call import Call
-from bench.figures import medians, percentile
+from bench.figures import medians, percentile, ratio
 from bench.load import LoadFailed
 from bench.subject import Running
 from bench.subjects.gateway import GATEWAY, GATEWAY_OPEN
+from bench.subjects.hello import NAME as HELLO
+from bench.subjects.hello import hello
 from bench.table import Measured, Table
 from bench.wire import LAST_CHUNK, length_of
 
 REQUESTS = 300
 DEADLINE_S = 10.0
 NAMES = ("nginx", "envoy", "portkey gateway", "litellm proxy")
-COLUMNS = ("", "added to p50, ms", "p50, ms", "p99, ms")
-NOTE = f"{REQUESTS} requests in a round, one after another on one connection; 1,000 octets each way."
+COLUMNS = ("", "added to p50, ms", "of hello's", "p50, ms", "p99, ms")
+NOTE = (
+    f"{REQUESTS} requests in a round, one after another on one connection; 1,000 octets each way. The hello answers by "
+    "itself, and tells how fast the machine was."
+)
 
 
 def measure(bed: Bed) -> Measured:
@@ -31,14 +36,19 @@ def measure(bed: Bed) -> Measured:
         straight = Call(direct.port, direct.path, (), call.body)
         return {"direct": times_ms(straight, REQUESTS), "through": times_ms(call, REQUESTS)}
 
-    with bed.started([*bed.some("nginx", "envoy"), GATEWAY_OPEN, GATEWAY, *bed.some(*NAMES[2:])]) as runs:
+    with bed.started([hello, *bed.some("nginx", "envoy"), GATEWAY_OPEN, GATEWAY, *bed.some(*NAMES[2:])]) as runs:
         warm_up(runs)
         rounds = interleaved(runs, bed.rounds, one_round)
     added = medians({name: [added_ms(one) for one in found] for name, found in rounds.items()})
-    rows: list[list[object]] = [_row("direct", None, [one["direct"] for found in rounds.values() for one in found])]
-    rows += [_row(name, added[name], [one["through"] for one in found]) for name, found in rounds.items() if found]
+    hellos = added.get(HELLO)
+    straight = [one["direct"] for found in rounds.values() for one in found]
+    rows: list[list[object]] = [_row("direct", None, None, straight)]
+    rows += [
+        _row(name, added[name], hellos, [one["through"] for one in found]) for name, found in rounds.items() if found
+    ]
     raw = {name: [added_ms(one) for one in found] for name, found in rounds.items()}
-    return Measured([Table("Alone", COLUMNS, rows, NOTE)], {"added_p50_ms": added.get("gateway")}, raw)
+    figures = {"added_p50_ms": added.get("gateway"), "hello_ratio": ratio(added.get("gateway"), hellos)}
+    return Measured([Table("Alone", COLUMNS, rows, NOTE)], figures, raw)
 
 
 def added_ms(one: dict[str, list[float]]) -> float:
@@ -71,6 +81,6 @@ def _read_answer(client: socket.socket) -> None:
         body += more
 
 
-def _row(name: str, added: float | None, found: list[list[float]]) -> list[object]:
+def _row(name: str, added: float | None, hellos: float | None, found: list[list[float]]) -> list[object]:
     times = [time for one in found for time in one]
-    return [name, added, median(times), percentile(times, 99)]
+    return [name, added, ratio(added, hellos), median(times), percentile(times, 99)]
