@@ -137,8 +137,9 @@ def _load_house(gateway: Gateway) -> None:
         load_drivers(os.environ)
     if gateway.needs_litellm:
         litellm_library.warm_up()
+    if gc.isenabled():  # at a reload; at the start hardly anything is garbage, and to look takes an eighth of it all
+        gc.collect()
     # What the collector never looks at, it never writes to: its marks would make copies of every page.
-    gc.collect()
     gc.freeze()
     gc.enable()
 
