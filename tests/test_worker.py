@@ -1,5 +1,6 @@
 """What a worker does with one connection, its app and its socket at hand."""
 
+import signal
 import socket
 from types import SimpleNamespace
 
@@ -136,6 +137,20 @@ def test_in_a_crowd_too_it_can_be_asked_over_a_network_whether_a_full_worker_liv
         worker.handle(gateway, gateway, None)
 
         assert served == [HEALTH]
+
+
+@pytest.mark.parametrize(("grace_s", "cut_after_s"), [(2, 1.0), (25, 23.5), (600, 598.5)])
+def test_what_still_runs_is_cut_before_the_master_kills(worker, monkeypatch, grace_s, cut_after_s):
+    """DR-02: there is time left to say so, to each client in its own way."""
+    planned = []
+    monkeypatch.setattr("app.worker.gevent.spawn_later", lambda after_s, work: planned.append((after_s, work)))
+    worker.is_told, worker.cfg.graceful_timeout = False, grace_s
+
+    for _ in range(2):
+        worker.handle_exit(signal.SIGTERM, None)
+
+    assert planned == [(cut_after_s, worker.cut)]
+    assert not worker.alive
 
 
 class Served:
