@@ -72,7 +72,7 @@ def test_no_secret_when_the_upstream_fails(gateway: Gateway, upstream: Upstream,
         gateway.exchange(got.request_id)
     assert canaries.found(bytes(got.body)) == []
     assert canaries.found(gateway.words()) == []
-    assert len(upstream.requests) == 1
+    assert len(upstream.wait_for_requests(1)) == 1
 
 
 CHUNKED_HEAD = request_head("POST", "/open", [("Transfer-Encoding", "chunked")])

@@ -411,7 +411,7 @@ def test_reader_that_stops_for_good_is_cut(gateway: Gateway, upstream: Upstream)
     """ST-20: on a route with idle: 0.5 the slot is freed on both sides."""
     upstream.plays(head(200, [CHUNKED]), flood(chunk(BLOCK)))
     client = gateway.client(receive_buffer_bytes=1 << 16)
-    client.send(request("GET", "/quick"))
+    client.send(request("GET", "/idle"))
     got = client.begin_answer()
 
     (seen,) = upstream.wait_for_requests(1)
