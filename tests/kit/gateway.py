@@ -22,9 +22,17 @@ LINE_DEADLINE_S = 5.0
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port of loopback that nobody listens on, and that nobody else is given while this process lives.
+
+    It stays bound here. A server that sets SO_REUSEADDR, as all do that the tests start, may listen on it all the
+    same (socket(7)); until one does, connections are refused.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port = int(holder.getsockname()[1])
+    holder.detach()
+    return port
 
 
 class Gateway:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.kit import canaries
 from tests.kit.client import Client, request, request_head
+from tests.kit.gateway import free_port
 from tests.kit.mortal import MortalUpstream
 from tests.kit.upstream import (
     CLOSE,
@@ -226,6 +228,15 @@ def test_a_killed_upstream_breaks_off(tmp_path: Path) -> None:
 
 def test_canaries_are_found() -> None:
     assert canaries.found(b"x" + canaries.CLIENT_BODY.encode() + b"y") == [canaries.CLIENT_BODY]
+
+
+def test_a_free_port_refuses_until_somebody_listens_on_it() -> None:
+    port = free_port()
+    with pytest.raises(ConnectionRefusedError):
+        Client(port)
+
+    with socket.create_server(("127.0.0.1", port)):
+        Client(port).close()
 
 
 def test_a_late_request_does_not_reach_the_next_test(server: Upstream) -> None:
