@@ -59,8 +59,9 @@ def measured(shared_measured: Gateway) -> Iterator[Gateway]:
 
 
 def scraped(gateway: Gateway) -> Series:
-    """Return {(name, labels): value} of one scrape, in which no secret stands."""
+    """Return {(name, labels): value} of one scrape, in which no secret stands; it is over, so the next one is alone."""
     got = gateway.ask("GET", "/metrics", MASTER)
+    gateway.exchange(got.request_id)
     assert (got.status, got.fields.one("content-type")) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert canaries.found(bytes(got.body)) == []
     families = text_string_to_metric_families(got.body.decode())
