@@ -12,9 +12,11 @@ import psycopg
 import pytest
 from sqlalchemy import URL
 
-from app.stores.engines import store_url
+from app.stores.engines import POSTGRESQL, store_url
+from app.stores.key_database import LOOK_UP_S
 from tests.kit.postgres import Postgres, programs
 
+PATIENT_S = 30.0
 _numbers = itertools.count()
 
 
@@ -34,8 +36,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> URL:
-    """A database of its own for one test."""
+def postgres_url(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> URL:
+    """A database of its own for one test, in which look-ups may take their time: a gateway takes 90 ms for an end."""
+    monkeypatch.setitem(LOOK_UP_S, POSTGRESQL, PATIENT_S)
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())

@@ -5,6 +5,8 @@ from contextlib import suppress
 import gevent
 from gevent.queue import Channel, Full
 
+DEADLINE_S = 60.0
+
 
 class LookOut:
     """Remembers how long it wanted to wait."""
@@ -18,12 +20,12 @@ class LookOut:
         self._looks.get()
 
     def look(self):
-        self._looks.put(None, timeout=5)
+        self._looks.put(None, timeout=DEADLINE_S)
         gevent.idle()
 
     def look_until(self, is_so):
         """Let it look, again and again, until something is so."""
-        with gevent.Timeout(5):
+        with gevent.Timeout(DEADLINE_S):
             while not is_so():
                 with suppress(Full):
                     self._looks.put(None, timeout=0.02)

@@ -14,13 +14,12 @@ from app.stores.engines import POSTGRESQL, store_url
 from app.stores.key_database import LOOK_UP_S, KeyDatabase
 from app.stores.keys import KeyStore
 from app.stores.native_thread import ThreadStuck
+from tests.kit.databases import PATIENT_S
 from tests.kit.gateway import free_port
 from tests.stores.key_values import a_key, untold
 from tests.stores.look_out import LookOut
 from tests.values import logged
 
-# What a look-up may take where it must succeed: 90 ms are for a server that is away, not for one without time.
-PATIENT_S = 30.0
 # Holds the file's write lock until it is told to let go.
 HOLDER = """
 import sqlite3, sys
@@ -48,13 +47,6 @@ def opened_database(look_out):
     yield open_database
     for database in opened:
         database.close()
-
-
-@pytest.fixture
-def patience(monkeypatch):
-    """Have the look-ups of databases that are made from now on wait as long as need be."""
-    for backend in LOOK_UP_S:
-        monkeypatch.setitem(LOOK_UP_S, backend, PATIENT_S)
 
 
 def lose_patience(database):
@@ -139,7 +131,6 @@ def test_a_file_that_is_none_is_a_store_that_is_away(opened_database, tmp_path):
     assert path.read_bytes() == b"no database " * 1000
 
 
-@pytest.mark.usefixtures("patience")
 def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_database, look_out, stopped_postgres, postgres_url):
     """AK-11: the tables are made then."""
     stopped_postgres.stop()
@@ -161,7 +152,6 @@ def test_a_store_that_is_away_at_start_is_used_when_it_comes(opened_database, lo
     assert back == "the key store answers again"
 
 
-@pytest.mark.usefixtures("patience")
 def test_a_restart_of_the_database_fails_nobody(opened_database, stopped_postgres, postgres_url):
     """The connections that we had are dead, and each connection finds that out for itself."""
     store = KeyStore(opened_database(postgres_url))
@@ -178,7 +168,6 @@ def test_a_restart_of_the_database_fails_nobody(opened_database, stopped_postgre
     store.add(a_key("sk-two"))
 
 
-@pytest.mark.usefixtures("patience")
 def test_a_database_that_stalls_is_away_in_time(opened_database, look_out, stopped_postgres, postgres_url):
     """G15, SIGSTOP: the connections stand, and nothing answers."""
     database = opened_database(postgres_url)
@@ -209,7 +198,6 @@ def test_nobody_listens_where_the_store_should_be(opened_database):
     assert "pa55" not in str([record.getMessage() for record in records])
 
 
-@pytest.mark.usefixtures("patience")
 def test_a_store_that_answers_is_not_away(opened_database, url):
     database = opened_database(url)
 
