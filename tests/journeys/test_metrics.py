@@ -20,7 +20,7 @@ from tests.kit.upstream import RST, SILENCE, Upstream, answer, chunk, head, wait
 from tests.kit.waiting import eventually
 
 WORKERS = 4
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0  # four workers start at the same time, beside other tests
 MASTER = [("Authorization", f"Bearer {canaries.OPERATOR['MASTER_KEY']}")]
 TEAM = [("Authorization", f"Bearer {canaries.CLIENT_KEY}")]
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -188,13 +188,15 @@ def test_counters_do_not_fall_over_a_reload_and_files_do_not_pile_up(measured: G
 
 def test_a_start_counts_from_nothing(tmp_path: Path, gateway_environ: dict[str, str]) -> None:
     gateway = Gateway(tmp_path, OPEN_CONFIG, gateway_environ, workers=1).start()
+    for _ in range(50):
+        gateway.ask("GET", "/health/liveliness")
     counted = served(scraped(gateway), method="GET")
     gateway.stop()
 
     again = Gateway(tmp_path, OPEN_CONFIG, gateway_environ, workers=1).start()
 
-    # Each start is waited for by asking whether it lives.
-    assert 0 < served(scraped(again), method="GET") <= counted
+    # Each start is waited for by asking whether it lives, a few times where it is slow.
+    assert 0 < served(scraped(again), method="GET") < 50 <= counted
     again.stop()
 
 
