@@ -95,7 +95,7 @@ def test_broken_head_is_a_502_and_its_connection_is_dropped(client: Client, upst
     assert (got.status, gateway_error(got)["code"]) == (502, "upstream_invalid_response")
     assert got.fields.every("set-cookie") == []
     (seen,) = upstream.requests
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
 
 
 @pytest.mark.parametrize("lengths", [["5, 5"], ["5", "5"]])
@@ -306,7 +306,7 @@ def test_illegal_body_is_discarded_with_its_connection(
     assert bytes(second.body) == b"next"
     one, other = upstream.requests
     assert one.connection is not other.connection
-    assert one.connection.ended.wait(5)
+    assert one.connection.ended.wait(10)
 
 
 @pytest.mark.parametrize("status", [204, 304])

@@ -92,7 +92,7 @@ def test_silent_upstream_is_a_504(gateway: Gateway, upstream: Upstream) -> None:
 
     assert (got.status, gateway_error(got)["code"]) == (504, "upstream_timeout")
     assert_tells_nothing(bytes(got.body), upstream.port)
-    assert upstream.wait_for_request().connection.ended.wait(5)
+    assert upstream.wait_for_request().connection.ended.wait(10)
 
 
 def test_upstream_that_stays_silent_after_a_103_is_a_504(gateway: Gateway, upstream: Upstream) -> None:
@@ -100,7 +100,7 @@ def test_upstream_that_stays_silent_after_a_103_is_a_504(gateway: Gateway, upstr
     upstream.plays(b"HTTP/1.1 103 Early Hints\r\n\r\n", SILENCE)
 
     assert gateway.ask("GET", "/quick").status == 504
-    assert upstream.wait_for_request().connection.ended.wait(5)
+    assert upstream.wait_for_request().connection.ended.wait(10)
 
 
 def test_endless_informational_answers_end_in_an_error(gateway: Gateway, upstream: Upstream) -> None:
@@ -108,7 +108,7 @@ def test_endless_informational_answers_end_in_an_error(gateway: Gateway, upstrea
     upstream.plays(lambda turn: turn.flood(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"))
 
     assert gateway.ask("GET", "/quick").status in (502, 504)
-    assert upstream.wait_for_request().connection.ended.wait(5)
+    assert upstream.wait_for_request().connection.ended.wait(10)
 
 
 def test_half_a_head_and_silence_is_a_504(gateway: Gateway, upstream: Upstream) -> None:
@@ -116,7 +116,7 @@ def test_half_a_head_and_silence_is_a_504(gateway: Gateway, upstream: Upstream) 
     upstream.plays(b"HTTP/1.1 200 OK\r\nX-A: ", SILENCE)
 
     assert gateway.ask("GET", "/quick").status == 504
-    assert upstream.wait_for_request().connection.ended.wait(5)
+    assert upstream.wait_for_request().connection.ended.wait(10)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_upstream_that_falls_silent_is_broken_off(gateway: Gateway, upstream: Up
     got = gateway.ask("GET", "/idle")
 
     assert (got.status, got.ending in ("cut", "reset"), bytes(got.body)) == (200, True, b"half")
-    assert upstream.requests[0].connection.ended.wait(5)
+    assert upstream.requests[0].connection.ended.wait(10)
     assert gateway.exchange(got.request_id)["outcome"] == "upstream_failed"
 
 
@@ -150,7 +150,7 @@ def test_total_deadline_ends_an_answer_that_never_pauses(gateway: Gateway, upstr
     got = eventually(ask, 30, "an answer that has begun")
 
     assert got.ending in ("cut", "reset")
-    assert upstream.wait_for_requests(1)[-1].connection.ended.wait(5)
+    assert upstream.wait_for_requests(1)[-1].connection.ended.wait(10)
 
 
 def then_tell(ends: Callable[[Turn], None], ended: threading.Event) -> Step:
@@ -249,7 +249,7 @@ def test_answer_that_is_no_http_is_a_502(gateway: Gateway, upstream: Upstream, o
 
     assert (got.status, gateway_error(got)["code"]) == (502, "upstream_invalid_response")
     assert_tells_nothing(bytes(got.body), upstream.port)
-    assert upstream.requests[0].connection.ended.wait(5)
+    assert upstream.requests[0].connection.ended.wait(10)
 
 
 def test_reset_after_the_head_is_shown(client: Client, upstream: Upstream) -> None:

@@ -59,7 +59,7 @@ def test_bad_file_ends_the_start_with_all_problems_and_no_port(
 
     gateway.launch()
 
-    assert gateway.process.wait(15) == 1
+    assert gateway.process.wait(START_DEADLINE_S) == 1
     words = gateway.words().decode()
     for word in ("auht", "auth", "ftp", "pass_through_endpoints[1]", "pass_through_endpoints[2]"):
         assert word in words
@@ -254,7 +254,7 @@ def test_event_stream_past_its_grace_is_told_and_cut(impatient_gateway: Gateway,
     assert got.ending in ("cut", "reset")
     assert b"server_stopping" in bytes(got.body)
     assert impatient_gateway.exchange(got.request_id)["outcome"] == "refused"
-    assert upstream.requests[0].connection.ended.wait(5)
+    assert upstream.requests[0].connection.ended.wait(10)
 
 
 def test_call_past_its_grace_is_a_503(impatient_gateway: Gateway, upstream: Upstream) -> None:
@@ -267,7 +267,7 @@ def test_call_past_its_grace_is_a_503(impatient_gateway: Gateway, upstream: Upst
     got = client.answer()
 
     assert (got.status, got.fields.one("retry-after")) == (503, "1")
-    assert upstream.requests[0].connection.ended.wait(5)
+    assert upstream.requests[0].connection.ended.wait(10)
 
 
 def end_worker(gateway: Gateway) -> None:

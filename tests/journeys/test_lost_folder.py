@@ -16,7 +16,7 @@ from tests.kit.waiting import eventually
 from tests.kit.workers import client_of_each
 
 WORKERS = 2
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 LIMIT = 5
 CONFIG = """
 general_settings:

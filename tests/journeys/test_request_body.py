@@ -169,7 +169,7 @@ def test_cut_upload_is_cut_for_the_upstream_too(
 
     leave(client)  # type: ignore[operator]
 
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert not seen.whole
     assert seen.connection.requests[-1] is seen
 
@@ -185,7 +185,7 @@ def test_connection_of_a_cut_upload_is_not_used_again(gateway: Gateway, upstream
     after = [gateway.ask("GET", "/plain") for _ in range(8)]
 
     assert {got.status for got in after} == {200}
-    assert cut.connection.ended.wait(5)
+    assert cut.connection.ended.wait(10)
     assert [seen.target for seen in cut.connection.requests if seen.target == "/plain"] == []
 
 
@@ -272,7 +272,7 @@ def test_early_answer_arrives_while_the_upload_stands_still(
 
     assert (got.status, bytes(got.body)) == (401, b"who?")
     (seen,) = upstream.requests
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert not seen.whole
 
 
@@ -288,7 +288,7 @@ def test_upload_that_stands_still_is_given_up(client: Client, upstream: Upstream
     assert (got.status, gateway_error(got)["code"]) == (408, "request_timeout")
     assert client.is_closed_by_peer()
     seen = upstream.wait_for_request()
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert not seen.whole
 
 

@@ -172,7 +172,7 @@ def test_cut_answer_is_never_whole(client: Client, upstream: Upstream, framing: 
     assert (got.status, got.ending in ("cut", "reset")) == (200, True)
     assert bytes(got.body) == b"half"
     (seen,) = upstream.requests
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
 
 
 def test_cut_answer_to_an_http_1_0_client_is_a_reset(client: Client, upstream: Upstream) -> None:
@@ -331,7 +331,7 @@ def test_client_that_leaves_amid_events_ends_the_upstream(
     leave(client)
 
     (seen,) = upstream.requests
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert seen.connection.requests[-1] is seen
     assert gateway.exchange(got.request_id)["outcome"] == "client_left"
 
@@ -357,7 +357,7 @@ def test_client_that_leaves_a_silent_stream_ends_the_upstream(
     leave(client)
 
     (seen,) = upstream.requests
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert gateway.exchange(got.request_id)["outcome"] == "client_left"
 
 
@@ -377,7 +377,7 @@ def test_client_that_leaves_before_the_head_ends_the_upstream(
 
     leave(client)
 
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert gateway.exchange_of_path(path)["outcome"] == "client_left"
 
 
@@ -480,7 +480,7 @@ def test_streams_of_killed_clients_leak_into_no_other(gateway: Gateway, upstream
     left = [seen for seen in upstream.requests if seen.fields.one("x-tag") in killed_tags]
     assert len(left) == 50
     MIDWAY.set()
-    assert all(seen.connection.ended.wait(5) for seen in left)
+    assert all(seen.connection.ended.wait(10) for seen in left)
 
     for tag, client, got in kept:
         assert_own(tag, client.finish(got))

@@ -19,8 +19,8 @@ from pathlib import Path
 from tests.kit.gateway import free_port
 from tests.kit.waiting import eventually
 
-START_DEADLINE_S = 20.0
-STOP_DEADLINE_S = 10.0
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 60.0
 READY = b"database system is ready to accept connections"
 
 

@@ -76,7 +76,7 @@ def test_upstream_tells_a_short_request_from_a_whole_one(server: Upstream, direc
 
     seen = server.wait_for_request()
     seen.wait_until_finished()
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert (seen.whole, seen.body_bytes, seen.connection.ending) == (False, 5, "reset")
 
 
@@ -155,7 +155,7 @@ def test_an_end_of_the_peer_is_seen_while_silent(server: Upstream, direct: Clien
 
     direct.close()
 
-    assert seen.connection.ended.wait(5)
+    assert seen.connection.ended.wait(10)
     assert seen.connection.ending == "fin"
 
 
@@ -167,7 +167,7 @@ def test_a_flood_ends_with_its_reader(server: Upstream, direct: Client) -> None:
 
     direct.close()
 
-    assert server.requests[0].connection.ended.wait(5)
+    assert server.requests[0].connection.ended.wait(10)
 
 
 def test_an_early_answer_is_given_before_the_body(server: Upstream, direct: Client) -> None:
@@ -197,7 +197,7 @@ def test_forget_ends_what_a_test_left_open(server: Upstream, direct: Client) -> 
 
     server.forget()
 
-    assert connection.ended.wait(5)
+    assert connection.ended.wait(10)
     assert (server.requests, server.octets, server.surprises) == ([], 0, [])
 
 

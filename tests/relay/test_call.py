@@ -277,7 +277,7 @@ def test_an_answer_that_does_not_come_in_time_is_a_timeout(caller, upstream, tim
         call.answer()
 
     assert is_closed(call.connection)
-    assert upstream.wait_for_request().connection.ended.wait(5.0)
+    assert upstream.wait_for_request().connection.ended.wait(10)
 
 
 def test_a_head_that_trickles_is_given_the_time_of_the_first_byte_in_all(caller, upstream):

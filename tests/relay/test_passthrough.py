@@ -361,7 +361,7 @@ def test_a_client_that_leaves_while_the_answer_comes_is_told_apart(way, upstream
     with pytest.raises(ClientLeft), gevent.Timeout(5.0, AssertionError("nobody noticed")):
         event.Event().wait()
     relayed.body.close()
-    assert upstream.wait_for_request().connection.ended.wait(5.0)
+    assert upstream.wait_for_request().connection.ended.wait(10)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_a_connection_with_anything_doubtful_on_it_is_not_used_again(send, read,
 
     assert (second.status_code, read(second)) == (201, b"second")
     assert numbers(upstream) == [0, 1]
-    assert upstream.requests[0].connection.ended.wait(5.0)
+    assert upstream.requests[0].connection.ended.wait(10)
 
 
 def test_an_answer_that_is_not_read_to_its_end_ends_its_connection(send, read, upstream):
@@ -160,7 +160,7 @@ def test_an_answer_that_is_not_read_to_its_end_ends_its_connection(send, read, u
 
     assert send().status_code == 201
     assert numbers(upstream) == [0, 1]
-    assert upstream.requests[0].connection.ended.wait(5.0)
+    assert upstream.requests[0].connection.ended.wait(10)
 
 
 def test_two_answers_at_a_time_have_two_connections(send, read, upstream):
@@ -227,7 +227,7 @@ def test_a_silent_upstream_is_a_timeout_and_its_connection_is_closed(send, upstr
     with pytest.raises(UpstreamTimeout):
         send(timeouts=Timeouts(first_byte_s=0.02))
 
-    assert upstream.wait_for_request().connection.ended.wait(5.0)
+    assert upstream.wait_for_request().connection.ended.wait(10)
 
 
 def test_an_upstream_that_is_not_there_is_unreachable(adapter):

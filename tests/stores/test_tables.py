@@ -112,7 +112,7 @@ def test_workers_that_start_at_once_make_the_tables_once(url):
     for starter in starters:
         starter.stdin.write("go\n")
         starter.stdin.flush()
-    said = [starter.communicate(timeout=30)[1] for starter in starters]
+    said = [starter.communicate(timeout=60)[1] for starter in starters]
 
     assert (said, [starter.returncode for starter in starters]) == ([""] * STARTS, [0] * STARTS)
     engine = opened(url, writes=False, timeout_s=1)
