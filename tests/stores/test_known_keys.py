@@ -147,11 +147,12 @@ def fail(*_):
     raise lmdb.MapFullError("put")
 
 
-def test_what_cannot_be_told_after_the_commit_leaves_the_key_unsure(known, monkeypatch):
+def test_what_cannot_be_told_after_the_commit_leaves_the_key_unsure(known, embedded, monkeypatch):
+    embedded._file.env.set_mapsize(256 * 1024)
     note(known, ONE)
 
     with logged("tollhouse") as records, known.changing({ONE.digest: BLOCKED}):
-        monkeypatch.setattr(module, "_written", lambda *_: b"r" + b"x" * 2**29)
+        monkeypatch.setattr(module, "_written", lambda *_: b"r" + b"x" * 2**20)
 
     assert (resolved(known), len(records)) == ("unsure", 1)
 
