@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,15 @@ from tests.kit.upstream import Upstream, answer
 # A busy machine is no finding, and what fails once must fail again.
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
+
+# Eight thousand tests and what they import stay to the end: nothing for the collector to go through each time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 HERE = Path(__file__).parent
 CERTS = HERE / "kit" / "certs"
