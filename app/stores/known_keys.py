@@ -18,6 +18,7 @@ follow each other each has a mark of its own, so that only the last one takes ef
 """
 
 import json
+import logging
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -28,8 +29,10 @@ import lmdb
 
 from app.principal import Principal
 from app.store_errors import StoreUnavailable
-from app.stores.embedded import KEY, STORE_FAULTS, EmbeddedStore, logger
+from app.stores.embedded import KEY, STORE_FAULTS, EmbeddedStore
 from app.stores.processes import Worker, is_alive, this_worker
+
+logger = logging.getLogger("tollhouse")
 
 SECOND_NS = 1_000_000_000
 # How long a key goes on after it was last read, while the database is away; after that a record is of no use.
