@@ -1,8 +1,6 @@
 """Lines for a pipe or socket whose reader may be slow, or gone: whole, in order, and never waited for."""
 
-import _socket
 import os
-import select
 import stat
 import weakref
 from collections import deque
@@ -13,6 +11,8 @@ from weakref import WeakValueDictionary, finalize
 from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
 
+from app.telemetry.unwaited import poll_of, unwaited
+
 # What waits for a reader; what comes beyond it is lost.
 MOST_WAITING_OCTETS = 1 << 20
 # How soon to look whether a pipe without a reader has got another one.
@@ -21,8 +21,6 @@ WRITABLE = 2  # libev's EV_WRITE
 # At the end of a process, for a reader that rests; there are two logs, and 1.5 s between the last word and SIGKILL
 # (app/worker.py).
 END_S = 0.5
-
-Write = Callable[[bytes], int]
 
 
 class LineWriter:
@@ -74,7 +72,7 @@ class LineWriter:
 
     def finish(self) -> None:
         """Write what waits, as long as its reader goes on reading; one that rests is waited for half a second."""
-        poll = _poll(self._own_fd)
+        poll = poll_of(self._own_fd)
         while (self._waiting or self._lost) and self._is_behind() and self.fault is None:
             if not poll.poll(END_S * 1000):
                 return
@@ -131,44 +129,6 @@ class LineWriter:
         self._watcher.close()
         self._watcher = None
         self._is_behind()
-
-
-def unwaited(fd: int) -> tuple[Write, int, Callable[[], None]]:
-    """Return how to write to a pipe or socket without waiting, an own descriptor of it, and how to close that.
-
-    The write raises BlockingIOError where nothing can be written, and may write a part. O_NONBLOCK on `fd` itself
-    would be O_NONBLOCK for every process that shares it: a pipe is opened a second time for that (Linux).
-    """
-    if stat.S_ISSOCK(os.fstat(fd).st_mode):
-        sock = _socket.socket(fileno=os.dup(fd))
-        return lambda octets: sock.send(octets, _socket.MSG_DONTWAIT), sock.fileno(), sock.close
-    try:
-        own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:
-        own = os.dup(fd)
-        return _polled(own), own, lambda: os.close(own)
-    return lambda octets: os.write(own, octets), own, lambda: os.close(own)
-
-
-def _polled(fd: int) -> Write:
-    """Return a write that asks first: a pipe that polls writable takes so much at once (POSIX).
-
-    Where two processes ask at the same moment, and there is room for one, the other waits for the reader.
-    """
-    poll = _poll(fd)
-
-    def write(octets: bytes) -> int:
-        if not poll.poll(0):
-            raise BlockingIOError
-        return os.write(fd, octets[: select.PIPE_BUF])
-
-    return write
-
-
-def _poll(fd: int) -> Any:
-    poll = monkey.get_original("select", "poll")()  # gevent's would let other greenlets run
-    poll.register(fd, select.POLLOUT)
-    return poll
 
 
 # Standard output and error may be one pipe: its lines take turns.
