@@ -53,10 +53,16 @@ def unusable() -> str | None:
     return None
 
 
+def changes(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what litellm is to find in its environment in place of what this one has."""
+    bundle = environ.get("SSL_CERT_FILE") or environ.get("REQUESTS_CA_BUNDLE")  # it knows only the first
+    return {**ENVIRONMENT, "SSL_CERT_FILE": bundle} if bundle else ENVIRONMENT
+
+
 @cache
 def load() -> "Library":
     """Return litellm, imported at the first call; some 2 s and 150 MB, so do it once and before the fork."""
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(changes(os.environ))
     litellm = importlib.import_module("litellm")
     tame(litellm)
     _restore(litellm.AnthropicConfig)
@@ -72,6 +78,9 @@ def module() -> Any:
 def warm_up() -> None:
     """Load what litellm would load at the first call, some 2 s of it: in the master, before there are workers."""
     litellm = module()
+    # What was read of CA bundles at an earlier time, and clients made with it.
+    importlib.import_module("litellm.llms.custom_httpx.http_handler")._ssl_context_cache.clear()
+    litellm.in_memory_llm_clients_cache.flush_cache()
     call = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "-"}], "mock_response": "-"}
     litellm.completion(**call)
     for _ in litellm.completion(**call, stream=True, stream_options={"include_usage": True}):
