@@ -15,7 +15,7 @@ from app.ledger import Observers
 from app.relay.completion import Library
 from app.relay.upstream import upstream_session
 from app.relay.ways import Ways
-from app.settings import snapshot
+from app.settings import snapshot, trust
 from app.settings.gateway import Gateway
 from app.telemetry.exchange_log import log_exchange
 from app.telemetry.exposition import Exposition
@@ -37,6 +37,8 @@ def create_app(
     and needs an adapter that takes `UpstreamRequest`s; `library` is litellm, or what stands for it.
     """
     gateway = gateway or snapshot.current(environ)
+    if gateway.needs_tls and session is None:
+        trust.current(environ)  # A CA bundle that cannot be used ends the start, and not the first request.
     app = Application("tollhouse", static_folder=None)
     folder = appointed(environ)
     metrics = Metrics(Reserve(folder).has_room) if folder else Metrics()

@@ -129,7 +129,7 @@ class Gateway:
 
     @property
     def needs_tls(self) -> bool:
-        """Whether some upstream's certificate has to be verified; litellm reads the same CA bundles."""
+        """Whether some upstream's certificate has to be verified."""
         return any(isinstance(route.target, AdapterTarget) or route.target.scheme == "https" for route in self.routes)
 
     @property

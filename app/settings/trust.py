@@ -13,7 +13,10 @@ from app.settings.problems import Problem, SettingsInvalid
 
 CA_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
-_in_force: tuple[list[str], ssl.SSLContext] | None = None
+# Files, and what verifies by them.
+Authorities = tuple[list[str], ssl.SSLContext]
+
+_in_force: Authorities | None = None
 
 
 def take(environ: Mapping[str, str]) -> ssl.SSLContext:
@@ -23,14 +26,11 @@ def take(environ: Mapping[str, str]) -> ssl.SSLContext:
     """
     global _in_force
     files = ca_bundles(environ) or [certifi.where()]
+    complaints = {}
     context: ssl.SSLContext | None = None
-    complaints: dict[str, str] = {}
     for file in files:
         try:
-            if context is None:
-                context = ssl.create_default_context(cafile=file)
-            else:
-                context.load_verify_locations(cafile=file)
+            context = _with(file, context)
         except (OSError, ValueError) as fault:
             complaints[file] = getattr(fault, "strerror", None) or "it holds no certificate"
     if context is None or complaints:
@@ -38,6 +38,16 @@ def take(environ: Mapping[str, str]) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     _in_force = files, context
     return context
+
+
+def in_force() -> Authorities | None:
+    return _in_force
+
+
+def put_back(authorities: Authorities | None) -> None:
+    """Make these the authorities in force again: what was read beside the newer ones cannot be served."""
+    global _in_force
+    _in_force = authorities
 
 
 def current(environ: Mapping[str, str]) -> ssl.SSLContext:
@@ -50,6 +60,20 @@ def current(environ: Mapping[str, str]) -> ssl.SSLContext:
 def ca_bundles(environ: Mapping[str, str]) -> list[str]:
     """Return the files whose authorities are trusted, each once."""
     return list(dict.fromkeys(environ[name] for name in CA_BUNDLES if environ.get(name)))
+
+
+def _with(file: str, context: ssl.SSLContext | None) -> ssl.SSLContext:
+    """Return the context with the authorities of one more file, or the first; raises OSError or ValueError."""
+    if context is None:
+        try:
+            return ssl.create_default_context(cafile=file)
+        except OSError:
+            # It opens SSLKEYLOGFILE, too; where only that fails, this does not.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+            problem = Problem("environment", None, "SSLKEYLOGFILE", "names a file that cannot be written to; unset it")
+            raise SettingsInvalid([problem]) from None
+    context.load_verify_locations(cafile=file)
+    return context
 
 
 def _problems(environ: Mapping[str, str], complaints: Mapping[str, str]) -> Iterator[Problem]:

@@ -213,21 +213,39 @@ def test_a_changed_ca_bundle_takes_over_on_sighup_and_one_that_cannot_be_used_do
     tls_upstreams["good"].forget()
 
 
-@pytest.mark.parametrize(("scheme", "starts"), [("https", False), ("http", True)])
-def test_a_ca_bundle_that_cannot_be_used_ends_the_start_where_it_is_needed(
-    tmp_path: Path, gateway_environ: dict[str, str], scheme: str, starts: bool
+def test_a_refused_reload_leaves_the_authorities_as_they_were(
+    trusting_gateway: Gateway, tmp_path: Path, tls_upstreams: dict[str, Upstream]
 ) -> None:
-    environ = {**gateway_environ, "SSL_CERT_FILE": "/nowhere/ca.pem"}
-    gateway = Gateway(tmp_path / "bundle", config(f'{{path: /a, target: "{scheme}://x.test/"}}'), environ)
+    """In workers, too, that start afterwards."""
+    (tmp_path / "bundle.pem").write_bytes((CERTS / "authority.pem").read_bytes())
+    trusting_gateway.config_path.write_text("general_settings: {pass_through_endpoints: [{path: /new}]}\n")
 
-    if starts:
-        gateway.start().stop()
-        return
+    trusting_gateway.signal(signal.SIGHUP)
+    eventually(lambda: errors_of(trusting_gateway), 10, "the problem is logged")
+    killed = trusting_gateway.worker_pids()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not {*killed} & {*trusting_gateway.worker_pids()}, 10, "the killed workers are replaced")
+
+    eventually(status_is(trusting_gateway, "/tls", 502), 10, "the authority is not trusted")
+    tls_upstreams["good"].forget()
+
+
+@pytest.mark.parametrize("target", ['"https://x.test/"', '"http://x.test/"', "own.adapter"])
+def test_a_ca_bundle_that_cannot_be_used_ends_the_start(
+    tmp_path: Path, gateway_environ: dict[str, str], target: str
+) -> None:
+    """Also where nothing of the gateway's own needs it: Redis or an adapter's library may."""
+    (tmp_path / "junk.pem").write_text("no certificate")
+    environ = {**gateway_environ, "SSL_CERT_FILE": str(tmp_path / "junk.pem")}
+    gateway = Gateway(tmp_path / "bundle", config(f"{{path: /a, target: {target}}}"), environ)
+    (gateway.folder / "own.py").write_text("import litellm\nadapter = None\n")
+
     gateway.launch()
 
     assert gateway.process.wait(15) == 1
     words = gateway.words().decode()
-    assert "environment: SSL_CERT_FILE: names a CA bundle that cannot be used: No such file or directory" in words
+    assert "environment: SSL_CERT_FILE: names a CA bundle that cannot be used" in words
     assert "Listening" not in words
     assert "Traceback" not in words
 

@@ -66,6 +66,27 @@ def test_every_variable_with_a_bad_bundle_is_told_of(ssl_cert_file):
     assert [problem.place for problem in refused.value.problems] == bad
 
 
+@pytest.mark.parametrize("file", [AUTHORITY, "/nowhere"])
+def test_a_log_of_keys_that_cannot_be_written_is_not_the_bundles_fault(monkeypatch, file):
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys.log")
+
+    with pytest.raises(SettingsInvalid) as refused:
+        trust.take({"SSL_CERT_FILE": file})
+
+    (problem,) = refused.value.problems
+    assert problem.place == ("SSLKEYLOGFILE" if file == AUTHORITY else "SSL_CERT_FILE")
+
+
+def test_those_before_can_be_put_back():
+    before = trust.take({"SSL_CERT_FILE": AUTHORITY})
+    kept = trust.in_force()
+    trust.take({"SSL_CERT_FILE": OTHER})
+
+    trust.put_back(kept)
+
+    assert trust.current({"SSL_CERT_FILE": AUTHORITY}) is before
+
+
 def test_certifis_bundle_may_be_gone(monkeypatch):
     monkeypatch.setattr(certifi, "where", lambda: "/nowhere/cacert.pem")
 
