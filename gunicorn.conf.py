@@ -148,6 +148,7 @@ def _load_house(gateway: Gateway) -> None:
     if gateway.needs_litellm:
         litellm_library.warm_up()
     if gc.isenabled():  # at a reload; at the start hardly anything is garbage, and to look takes an eighth of it all
+        gc.unfreeze()  # what was in use the last time may be garbage now
         gc.collect()
     # What the collector never looks at, it never writes to: its marks would make copies of every page.
     gc.freeze()
