@@ -74,13 +74,10 @@ class Master:
         """Have as many workers serving as are wanted; called at least once a second."""
         if self._is_replacing:
             raise _ReplacedError  # or gunicorn would wait, deaf, until the last old worker has ended
-        new = [pid for pid in self._serving() if pid not in self._old]
+        new = self._new()
         for _ in range(self._arbiter.num_workers - len(new)):
             new.append(self._arbiter.spawn_worker())
-        if self._old and all(map(self._is_booted, new)):
-            self._end(self._old)
-            logger.info("the new workers serve, %d old ones end", len(self._old))
-            self._old = set()
+        self._end_replaced()
         self._end(new[: max(0, len(new) - self._arbiter.num_workers)])
         if self._asked_again_s is not None and not self.stopping:
             self._replace_again(self._asked_again_s)
@@ -93,7 +90,17 @@ class Master:
             return
         self._fork_generation()
 
+    def _end_replaced(self) -> None:
+        """Tell the old workers to end once as many new ones serve as are wanted."""
+        new = self._new()
+        if self._old and len(new) >= self._arbiter.num_workers and all(map(self._is_booted, new)):
+            self._end(self._old)
+            logger.info("the new workers serve, %d old ones end", len(self._old))
+            self._old = set()
+
     def _fork_generation(self) -> None:
+        # Asked once a second only, they would pile up where generation follows generation.
+        self._end_replaced()
         self._old = set(self._serving())
         self._asked_again_s = None
         self._is_replacing = True
@@ -152,6 +159,10 @@ class Master:
         self._old &= workers.keys()
         return sorted(workers.keys() - self._ending, key=lambda pid: workers[pid].age)
 
+    def _new(self) -> list[int]:
+        """Return those that serve, or will, and are not to be replaced."""
+        return [pid for pid in self._serving() if pid not in self._old]
+
     def _is_booted(self, pid: int) -> bool:
         """Tell whether a worker's main loop runs: its heartbeat is on the monotonic clock, its file's birth was not."""
         worker = self._arbiter.WORKERS.get(pid)
@@ -165,5 +176,5 @@ class Master:
 
     def _give_up_replacing(self) -> None:
         if self._old:
-            self._end([pid for pid in self._serving() if pid not in self._old])
+            self._end(self._new())
             self._old = set()
