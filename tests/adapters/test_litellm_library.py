@@ -71,6 +71,8 @@ def test_a_ca_bundle_is_taken_from_either_variable(ssl_cert_file, requests_ca_bu
     assert litellm_library.changes(environ).get("SSL_CERT_FILE") == taken
 
 
+# litellm's own use of pydantic; which test meets it depends on who loaded litellm.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_a_ca_bundle_that_has_changed_is_read_anew_before_the_fork(monkeypatch, tmp_path):
     handler = importlib.import_module("litellm.llms.custom_httpx.http_handler")
     bundle = tmp_path / "bundle.pem"
