@@ -47,6 +47,17 @@ def test_each_promise_can_be_broken(promise):
     assert found == [promise]
 
 
+def test_a_time_is_also_told_as_on_the_machine_of_the_promises():
+    """A bare hello takes 134 us here, twice as long as there."""
+    text = table(
+        {**KEPT, "small": {**KEPT["small"], "cpu_us": 268.0, "hello_ratio": 2.0}, "alone": {"added_p50_ms": 0.4}}
+    )
+
+    assert "| alone, 0.25 ms are added to p50 | 0.40 ms | **no** | 0.20 ms |" in text
+    assert "| 45 KB of memory per stream | 45 KiB | yes | |" in text
+    assert "took 134 µs of CPU here, and 67" in text
+
+
 def test_what_was_not_measured_is_not_called_reached():
     assert [promise.name for promise in unmet({**KEPT, "alone": {"added_p50_ms": None}})] == ["alone"]
 
@@ -54,7 +65,7 @@ def test_what_was_not_measured_is_not_called_reached():
 def test_the_page_names_what_was_not_reached_with_its_remark():
     text = page(results({**KEPT, "start": {**KEPT["start"], "start_s": 0.9}}), {"start": "Import less."})
 
-    assert "| start to first answer, without adapters: 0.6 s | 0.90 s | **no** |" in text
+    assert "| start to first answer, without adapters: 0.6 s | 0.90 s | **no** | |" in text
     assert "- **start to first answer, without adapters: 0.6 s**: Import less." in text
     assert "| gateway | 195 |" in text
 
