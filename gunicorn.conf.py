@@ -32,7 +32,7 @@ from typing import Any
 
 from app.adapters import litellm_library
 from app.master import Master
-from app.settings import environment, snapshot, trust
+from app.settings import environment, snapshot
 from app.settings.gateway import Gateway
 from app.settings.problems import SettingsInvalid
 from app.telemetry import metrics_folder
@@ -82,7 +82,8 @@ def on_starting(server: Any) -> None:
     # gunicorn means to hear it only when the settings have been read; what comes meanwhile waits in its queue.
     signal.signal(signal.SIGHUP, server.signal)
     try:
-        gateway = _take()
+        with snapshot.taken(os.environ) as gateway:
+            _load_house(gateway)
     except SettingsInvalid as invalid:
         print(invalid, file=sys.stderr)
         sys.exit(1)
@@ -105,35 +106,19 @@ def ssl_context(_config: Any, default: Callable[[], Any]) -> Any:
 
 def _reload(replace_workers: Callable[[], None]) -> None:
     """SIGHUP: serve the file as it is now, or go on as before when it has problems."""
-    before, trusted = snapshot.current(os.environ), trust.in_force()
     try:
-        gateway = _take()
+        with snapshot.taken(os.environ) as gateway:
+            _load_house(gateway)
     except SettingsInvalid as invalid:
-        snapshot.put_back(before)
-        trust.put_back(trusted)
         logger.error("%s:\n%s", NOT_RELOADED, invalid)
         return
     except Exception as fault:  # an adapter's file may spoil what is loaded here: no reason to end all that is served
-        snapshot.put_back(before)
-        trust.put_back(trusted)
         # Without the exception's words, which may quote a secret.
         told = "".join(traceback.format_tb(fault.__traceback__))
         logger.error("%s: %s\n%s", NOT_RELOADED, type(fault).__name__, told)
         return
     _warn(gateway)
     replace_workers()
-
-
-def _take() -> Gateway:
-    """Read what the operator gives, CA bundles and the file, and load what it asks for. Raises SettingsInvalid."""
-    is_named = bool(trust.ca_bundles(os.environ))
-    if is_named:  # first: an adapter of the operator's own may import litellm, which reads one of them
-        trust.take(os.environ)
-    gateway = snapshot.take(os.environ)
-    if gateway.needs_tls and not is_named:
-        trust.take(os.environ)
-    _load_house(gateway)
-    return gateway
 
 
 def _load_house(gateway: Gateway) -> None:

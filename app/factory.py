@@ -15,7 +15,7 @@ from app.ledger import Observers
 from app.relay.completion import Library
 from app.relay.upstream import upstream_session
 from app.relay.ways import Ways
-from app.settings import snapshot, trust
+from app.settings import snapshot
 from app.settings.gateway import Gateway
 from app.telemetry.exchange_log import log_exchange
 from app.telemetry.exposition import Exposition
@@ -37,8 +37,6 @@ def create_app(
     and needs an adapter that takes `UpstreamRequest`s; `library` is litellm, or what stands for it.
     """
     gateway = gateway or snapshot.current(environ)
-    if gateway.needs_tls and session is None:
-        trust.current(environ)  # A CA bundle that cannot be used ends the start, and not the first request.
     app = Application("tollhouse", static_folder=None)
     folder = appointed(environ)
     metrics = Metrics(Reserve(folder).has_room) if folder else Metrics()
@@ -51,11 +49,15 @@ def create_app(
     answered = (*entrance.announce, metrics.answered)
     log = partial(log_exchange, keys=known_keys(gateway))
     ledger.init_app(app, Observers((metrics.opened,), answered, (metrics.closed, log)))
-    ways = Ways(gateway, session or upstream_session(environ, gateway.max_waiting_per_upstream), library)
+    ways = Ways(gateway, session or _session(gateway, environ), library)
     for route in gateway.routes:
         app.register_blueprint(routes.blueprint(route, entrance.gates, ways.of(route)))
     routes.close_paths(app, gateway.routes)
     return app
+
+
+def _session(gateway: Gateway, environ: Mapping[str, str]) -> requests.Session:
+    return upstream_session(partial(snapshot.authorities, environ), gateway.max_waiting_per_upstream)
 
 
 def _entrance(app: Flask, gateway: Gateway, environ: Mapping[str, str]) -> Entrance:

@@ -6,9 +6,10 @@ RFC 9112 asks an intermediary for more care, because the next exchange on the co
 """
 
 import os
+import ssl
 import weakref
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,6 @@ from app.relay.connection import Origin, dial
 from app.relay.http1 import ResponseHead
 from app.relay.pool import Pool
 from app.relay.room import Room
-from app.settings import trust
 from app.settings.gateway import MOST_WAITING, HttpTarget, Timeouts
 
 
@@ -75,12 +75,13 @@ class UpstreamAdapter(BaseAdapter):
     """Carries UpstreamRequests over pooled connections.
 
     Ignores proxy variables, netrc and cookies: nothing of the gateway's own environment reaches an
-    upstream. Only the CA bundle that SSL_CERT_FILE or REQUESTS_CA_BUNDLE names is taken from there.
+    upstream.
     """
 
-    def __init__(self, environ: Mapping[str, str], max_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, authorities: Callable[[], ssl.SSLContext], max_waiting: int = MOST_WAITING) -> None:
+        """`authorities` gives what verifies upstreams; asked when the first of them speaks TLS, and then each time."""
         super().__init__()
-        self._authorities = partial(trust.current, environ)
+        self._authorities = authorities
         self._pool = Pool()
         self._rooms: defaultdict[Origin, Room] = defaultdict(lambda: Room(max_waiting))
         # A child process must not speak on its parent's connections.
@@ -115,14 +116,14 @@ class UpstreamAdapter(BaseAdapter):
         self._pool.close()
 
 
-def upstream_session(environ: Mapping[str, str], max_waiting: int = MOST_WAITING) -> requests.Session:
+def upstream_session(authorities: Callable[[], ssl.SSLContext], max_waiting: int = MOST_WAITING) -> requests.Session:
     """Return the session that owns a worker's connections to all upstreams.
 
     Call `session.get_adapter(url).send(...)`, never `session.request(...)`: only the adapter leaves
     requests and answers alone.
     """
     session = requests.Session()
-    adapter = UpstreamAdapter(environ, max_waiting)
+    adapter = UpstreamAdapter(authorities, max_waiting)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

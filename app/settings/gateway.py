@@ -129,8 +129,8 @@ class Gateway:
 
     @property
     def needs_tls(self) -> bool:
-        """Whether some upstream's certificate has to be verified."""
-        return any(isinstance(route.target, AdapterTarget) or route.target.scheme == "https" for route in self.routes)
+        """Whether the certificate of some URL route's upstream has to be verified."""
+        return any(isinstance(route.target, HttpTarget) and route.target.scheme == "https" for route in self.routes)
 
     @property
     def needs_litellm(self) -> bool:

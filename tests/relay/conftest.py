@@ -1,16 +1,19 @@
 """The transport under test, and a way to ask it for one answer."""
 
+from functools import partial
+
 import pytest
 
 from app.exchange import NoBody
 from app.relay.upstream import UpstreamAdapter, UpstreamRequest
+from app.settings import trust
 from app.settings.urls import http_target
 from tests.values import QUICK
 
 
 @pytest.fixture
 def adapter():
-    adapter = UpstreamAdapter({})
+    adapter = UpstreamAdapter(partial(trust.read, {}))
     yield adapter
     adapter.close()
 

@@ -20,7 +20,7 @@ from tests.conftest import CERTS
 from tests.kit.gateway import free_port
 from tests.kit.upstream import answer, head, wait
 
-AUTHORITIES = partial(trust.take, {"SSL_CERT_FILE": str(CERTS / "authority.pem")})
+AUTHORITIES = partial(trust.read, {"SSL_CERT_FILE": str(CERTS / "authority.pem")})
 REQUEST = b"GET /plain HTTP/1.1\r\nHost: upstream.test\r\n\r\n"
 
 

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import struct
 import threading
 
@@ -46,7 +47,7 @@ class Way:
 
     def __init__(self, upstream):
         self._upstream = upstream
-        self._session = upstream_session({})
+        self._session = upstream_session(ssl.create_default_context)
         self._relayed = []
         self.watch = DepartureWatch()
 
@@ -384,7 +385,7 @@ def test_a_client_is_not_watched_after_a_failure(way, upstream, ends, route, fau
 def test_a_failed_exchange_has_its_times(way, upstream):
     exchange = an_exchange()
     route = a_route(target=f"http://127.0.0.1:{free_port()}/")
-    passthrough = Passthrough(route, route.target, upstream_session({}), way.watch, None)
+    passthrough = Passthrough(route, route.target, upstream_session(ssl.create_default_context), way.watch, None)
 
     with pytest.raises(UpstreamUnreachable):
         passthrough.relay(exchange, {}, "")

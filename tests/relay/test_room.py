@@ -1,5 +1,7 @@
 """One upstream holds no more exchanges than it has room for."""
 
+import ssl
+
 import pytest
 
 from app.errors import UpstreamOverloaded, UpstreamTimeout
@@ -109,7 +111,7 @@ def test_a_place_is_given_back_when_no_answer_comes(adapter, send, upstream):
 
 
 def test_upstreams_have_rooms_of_their_own():
-    adapter = UpstreamAdapter({})
+    adapter = UpstreamAdapter(ssl.create_default_context)
 
     assert adapter._rooms["a"] is not adapter._rooms["b"]
     adapter.close()

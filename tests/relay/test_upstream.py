@@ -3,12 +3,14 @@
 import os
 import socket
 import threading
+from functools import partial
 
 import pytest
 
 from app.errors import UpstreamBroke, UpstreamTimeout, UpstreamUnreachable
 from app.exchange import NoBody
 from app.relay.upstream import UpstreamAdapter, UpstreamRequest, upstream_session
+from app.settings import trust
 from app.settings.gateway import Timeouts
 from app.settings.urls import http_target
 from tests.conftest import CERTS
@@ -81,7 +83,7 @@ def test_proxies_and_netrc_of_the_environment_are_not_used(upstream, other_upstr
     (tmp_path / ".netrc").write_text("default login netrc password netrc\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    session = upstream_session(os.environ)
+    session = upstream_session(partial(trust.read, os.environ))
     leads_to = http_target(f"http://{upstream.authority}")
 
     request = UpstreamRequest("GET", leads_to, "/plain", [], NoBody())
@@ -251,7 +253,7 @@ def test_a_huge_length_is_only_a_number(send, upstream):
 def test_a_bundle_of_the_environment_is_trusted(tls_upstreams, name):
     server = tls_upstreams["good"]
     server.forget()
-    adapter = UpstreamAdapter({name: str(CERTS / "authority.pem")})
+    adapter = UpstreamAdapter(partial(trust.read, {name: str(CERTS / "authority.pem")}))
     request = UpstreamRequest("GET", http_target(f"https://localhost:{server.port}"), "/tls", [], NoBody())
 
     response = adapter.send(request, timeout=QUICK)
@@ -273,7 +275,7 @@ def test_without_a_bundle_an_unknown_authority_is_not_trusted(adapter, tls_upstr
 
 
 def test_a_session_has_one_adapter_for_both_schemes():
-    session = upstream_session({})
+    session = upstream_session(partial(trust.read, {}))
 
     assert session.get_adapter("http://a/") is session.get_adapter("https://b/")
     assert isinstance(session.get_adapter("http://a/"), UpstreamAdapter)

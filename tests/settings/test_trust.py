@@ -1,4 +1,4 @@
-"""Whom upstreams are verified by: which files are read, when, and what is said of those that cannot be."""
+"""Whom upstreams are verified by: which files are read, and what is said of those that cannot be."""
 
 import ssl
 
@@ -13,7 +13,7 @@ AUTHORITY, OTHER = str(CERTS / "authority.pem"), str(CERTS / "self-signed.pem")
 
 
 def test_both_bundles_are_trusted_where_both_are_named():
-    context = trust.take({"SSL_CERT_FILE": AUTHORITY, "REQUESTS_CA_BUNDLE": OTHER})
+    context = trust.read({"SSL_CERT_FILE": AUTHORITY, "REQUESTS_CA_BUNDLE": OTHER})
 
     assert context.cert_store_stats()["x509"] == 2
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
@@ -26,41 +26,20 @@ def test_a_bundle_that_two_variables_name_is_read_once():
 
 
 def test_what_is_unset_or_empty_leaves_certifis():
-    assert trust.take({"SSL_CERT_FILE": ""}).cert_store_stats()["x509"] > 50
-    assert trust.current({}) is trust.current({"REQUESTS_CA_BUNDLE": ""})
-
-
-def test_what_was_read_stays_in_force_until_it_is_taken_anew(tmp_path):
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_bytes((CERTS / "authority.pem").read_bytes())
-    environ = {"SSL_CERT_FILE": str(bundle)}
-    before = trust.take(environ)
-
-    bundle.write_bytes(b"")
-
-    assert trust.current(environ) is before
-    with pytest.raises(SettingsInvalid):
-        trust.take(environ)
-    assert trust.current(environ) is before
-    bundle.write_bytes((CERTS / "self-signed.pem").read_bytes())
-    assert trust.take(environ) is trust.current(environ) is not before
-
-
-def test_another_environment_has_its_own_bundles():
-    assert trust.current({"SSL_CERT_FILE": AUTHORITY}) is not trust.current({"SSL_CERT_FILE": OTHER})
+    assert trust.read({"SSL_CERT_FILE": ""}).cert_store_stats()["x509"] > 50
 
 
 @pytest.mark.parametrize("name", trust.CA_BUNDLES)
 @pytest.mark.parametrize("file", ["/nowhere", "/", __file__])
 def test_a_bundle_that_cannot_be_used_is_told_with_a_way_out(name, file):
     with pytest.raises(SettingsInvalid, match=f"^environment: {name}: .*or unset it$"):
-        trust.take({name: file})
+        trust.read({name: file})
 
 
 @pytest.mark.parametrize("ssl_cert_file", [__file__, AUTHORITY])
 def test_every_variable_with_a_bad_bundle_is_told_of(ssl_cert_file):
     with pytest.raises(SettingsInvalid) as refused:
-        trust.take({"SSL_CERT_FILE": ssl_cert_file, "REQUESTS_CA_BUNDLE": __file__})
+        trust.read({"SSL_CERT_FILE": ssl_cert_file, "REQUESTS_CA_BUNDLE": __file__})
 
     bad = ["REQUESTS_CA_BUNDLE"] + ["SSL_CERT_FILE"] * (ssl_cert_file == __file__)
     assert [problem.place for problem in refused.value.problems] == bad
@@ -71,24 +50,14 @@ def test_a_log_of_keys_that_cannot_be_written_is_not_the_bundles_fault(monkeypat
     monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys.log")
 
     with pytest.raises(SettingsInvalid) as refused:
-        trust.take({"SSL_CERT_FILE": file})
+        trust.read({"SSL_CERT_FILE": file})
 
     (problem,) = refused.value.problems
     assert problem.place == ("SSLKEYLOGFILE" if file == AUTHORITY else "SSL_CERT_FILE")
-
-
-def test_those_before_can_be_put_back():
-    before = trust.take({"SSL_CERT_FILE": AUTHORITY})
-    kept = trust.in_force()
-    trust.take({"SSL_CERT_FILE": OTHER})
-
-    trust.put_back(kept)
-
-    assert trust.current({"SSL_CERT_FILE": AUTHORITY}) is before
 
 
 def test_certifis_bundle_may_be_gone(monkeypatch):
     monkeypatch.setattr(certifi, "where", lambda: "/nowhere/cacert.pem")
 
     with pytest.raises(SettingsInvalid, match=r"^/nowhere/cacert\.pem: certifi.*install"):
-        trust.take({})
+        trust.read({})
