@@ -15,8 +15,8 @@ from sqlalchemy import URL
 from app.stores.engines import POSTGRESQL, store_url
 from app.stores.key_database import LOOK_UP_S
 from tests.kit.postgres import Postgres, programs
+from tests.kit.waiting import PATIENT_S
 
-PATIENT_S = 30.0
 _numbers = itertools.count()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_S = 0.005
+# For a server: one that a busy machine gives no time is not away.
+PATIENT_S = 30.0
 
 T = TypeVar("T")
 

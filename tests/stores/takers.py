@@ -19,9 +19,7 @@ from pathlib import Path
 from app.stores.embedded import EmbeddedStore
 from app.stores.redis_windows import RedisWindows
 from app.stores.windows import Windows
-
-# A server without time on a busy machine is not away.
-PATIENT_S = 30.0
+from tests.kit.waiting import PATIENT_S
 
 
 class Takers:

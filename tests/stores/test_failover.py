@@ -16,6 +16,7 @@ from app.stores.redis_windows import RedisWindows
 from app.stores.reports import Reports
 from app.stores.windows import Windows
 from tests.kit.gateway import free_port
+from tests.kit.waiting import PATIENT_S
 from tests.stores.look_out import LookOut
 from tests.values import logged
 
@@ -74,7 +75,7 @@ FAULTS = [
 
 # These sockets block, and no loop ends their waits: a server that answers is waited for however busy the machine is,
 # and one that stands still is given up soon.
-PATIENT_S, HASTY_S = 30.0, 0.05
+HASTY_S = 0.05
 
 
 class Shared:

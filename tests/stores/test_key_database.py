@@ -14,8 +14,8 @@ from app.stores.engines import POSTGRESQL, store_url
 from app.stores.key_database import LOOK_UP_S, KeyDatabase
 from app.stores.keys import KeyStore
 from app.stores.native_thread import ThreadStuck
-from tests.kit.databases import PATIENT_S
 from tests.kit.gateway import free_port
+from tests.kit.waiting import PATIENT_S
 from tests.stores.key_values import a_key, untold
 from tests.stores.look_out import LookOut
 from tests.values import logged
